@@ -1,1 +1,18 @@
-//! placeholder
+//! Bartizan watches servers. The modules stand in the order of the data:
+//!
+//! ```text
+//!  plugin_host ─frames─► plugin ─► collector ─► server ─┬─► store
+//!                                                       └─► live ─► http ─► web
+//! ```
+//!
+//! Arrows are data. Start and stop go the other way: the root starts everything
+//! and stops it in reverse. Each actor's folder has one shape: `mod.rs` promises
+//! and absences, `messages.rs` the interface, `actor.rs` the reactions, other
+//! nouns the pure decisions. Another module's `messages` may be named; its
+//! `actor` only by whoever spawns it. `tests/tidy.rs` keeps all of this true.
+
+pub mod config;
+pub mod live;
+pub mod series;
+pub mod store;
+pub mod supervision;

@@ -1,0 +1,89 @@
+//! What the live view accepts.
+//!
+//! Updates do not pass the actor's mailbox: they enter by a [`LivePort`], a
+//! bounded channel that never makes its sender wait.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::series::{Frame, Gap};
+
+/// What a server actor tells the live view.
+#[derive(Debug, Clone)]
+pub enum LiveUpdate {
+    /// Samples that the store has acknowledged, or was given its time to.
+    Frame(Arc<Frame>),
+    /// A collector fell silent, or is back (`to_ms` is given).
+    Gap(Gap),
+    /// A server's state changed, or it is new.
+    Server(ServerStatus),
+    /// A server is no longer monitored.
+    Gone(Arc<str>),
+}
+
+/// What is known of a server besides its samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its tags.
+    pub tags: Arc<BTreeMap<String, String>>,
+    /// Whether it is well.
+    pub state: ServerState,
+    /// Time between two readings of its fastest collector.
+    pub interval_ms: u32,
+    /// Collectors that bring samples.
+    pub collectors_up: u32,
+    /// Collectors that do not.
+    pub collectors_down: u32,
+}
+
+/// Whether a server is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerState {
+    /// Every collector brings samples.
+    Up,
+    /// A collector is down.
+    Degraded,
+    /// No sample for three intervals.
+    Unknown,
+    /// No sample for the longer of three intervals and 30 s.
+    Offline,
+}
+
+/// Where server actors put what viewers should see. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LivePort {
+    updates: mpsc::Sender<LiveUpdate>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl LivePort {
+    /// A port and the end that the live actor reads.
+    pub fn new(limit: usize) -> (Self, mpsc::Receiver<LiveUpdate>) {
+        let (updates, received) = mpsc::channel(limit);
+        (Self { updates, dropped: Arc::default() }, received)
+    }
+
+    /// Shows `update` to whoever watches. Never waits: where the live view has
+    /// fallen behind, the update is dropped and counted.
+    pub fn publish(&self, update: LiveUpdate) {
+        if self.updates.try_send(update).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many updates were dropped since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,3 @@
+//! What happens now, for whoever watches.
+
+pub mod messages;

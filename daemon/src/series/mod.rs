@@ -1,0 +1,69 @@
+//! What a measurement is: servers, series, samples, frames, gaps.
+//!
+//! ```text
+//!  server ─has─► collectors ─give─► frames ─of─► samples ─of─► series
+//! ```
+//!
+//! # Invariants
+//!
+//! - A [`SeriesId`] names the same series for as long as the process lives, and
+//!   the store keeps it the same from one process to the next.
+//! - A [`Frame`] holds what one collector read at one instant, and nothing else.
+//! - Times are milliseconds since 1970, UTC, signed.
+//! - Nothing here does I/O, knows an actor, or waits.
+
+mod catalog;
+mod frame;
+mod labels;
+mod rate;
+
+pub use catalog::{Catalog, CatalogFull};
+pub use frame::{Frame, Gap, Sample};
+pub use labels::Labels;
+pub use rate::{Rate, RateOf};
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A series, interned: an index into the [`Catalog`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SeriesId(pub u32);
+
+/// How the values of a series relate to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A value that stands for itself.
+    Gauge,
+    /// A value that only grows, until it starts again from zero. Shown as a rate.
+    Counter,
+}
+
+/// What is known of a series besides its samples.
+///
+/// Its identity is (server, metric, labels); the other fields may change, and
+/// the newest declaration counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    /// Name of the server it belongs to.
+    pub server: Arc<str>,
+    /// Name of the collector that reads it, unique within the server.
+    pub collector: Arc<str>,
+    /// Metric name, with its base unit as suffix.
+    pub metric: Arc<str>,
+    /// What tells it from the other series of the metric.
+    pub labels: Labels,
+    /// Unit of the values, such as `bytes`; `ratio` is 0 to 1.
+    pub unit: Arc<str>,
+    /// Gauge or counter.
+    pub kind: Kind,
+    /// Time between two samples, in milliseconds.
+    pub interval_ms: u32,
+}
+
+/// Milliseconds since 1970 by the system's clock.
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

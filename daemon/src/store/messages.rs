@@ -1,0 +1,97 @@
+//! What the store accepts, and what it answers.
+//!
+//! Samples do not pass the actor's mailbox: they enter by a [`StorePort`], which
+//! never waits, and are read through a [`StoreReader`].
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::series::{Frame, Gap, Kind, Labels, SeriesId};
+
+/// What is kept together: written in one piece, acknowledged in one piece.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Samples.
+    pub frames: Vec<Frame>,
+    /// Gaps that began or ended. A gap is told again when it ends.
+    pub gaps: Vec<Gap>,
+}
+
+/// Says when a batch is safe from `kill -9`.
+#[derive(Debug)]
+pub struct Ack(pub oneshot::Receiver<Result<(), Refused>>);
+
+/// Why a batch was not kept. Its samples are lost, counted, and leave a gap.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The queue before the store was full, and this batch the oldest in it.
+    #[error("failed to store samples: store has fallen behind")]
+    Behind,
+    /// The disk did not take it.
+    #[error("failed to store samples: {0}")]
+    Disk(Arc<str>),
+    /// The store is stopping.
+    #[error("failed to store samples: store is stopping")]
+    Stopping,
+}
+
+/// A question about the past.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// Name of the server.
+    pub server: String,
+    /// Metric name.
+    pub metric: String,
+    /// Labels that a series must have; it may have more.
+    pub labels: Vec<(String, String)>,
+    /// First instant wanted.
+    pub from_ms: i64,
+    /// First instant not wanted.
+    pub to_ms: i64,
+    /// At most about this many points for each series; every sample unless given.
+    pub points: Option<usize>,
+    /// Counters as they were stored, instead of their rate per second.
+    pub raw: bool,
+}
+
+/// The answer to a [`Query`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answer {
+    /// One for each series that matched, by labels.
+    pub series: Vec<SeriesAnswer>,
+    /// Whether something that was stored could not be read.
+    pub partial: bool,
+}
+
+/// The history of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesAnswer {
+    /// Its number.
+    pub id: SeriesId,
+    /// Its labels.
+    pub labels: Labels,
+    /// Unit of the points; a rate's ends in `/s`.
+    pub unit: Arc<str>,
+    /// Gauge or counter, as it is stored.
+    pub kind: Kind,
+    /// Time between two points, in milliseconds.
+    pub resolution_ms: i64,
+    /// Oldest first.
+    pub points: Vec<Point>,
+    /// Where there is nothing, and why; oldest first.
+    pub gaps: Vec<Gap>,
+}
+
+/// One or more samples that stand close together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// Time of the first of them, or begin of the stretch they are taken from.
+    pub at_ms: i64,
+    /// Their mean.
+    pub mean: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
