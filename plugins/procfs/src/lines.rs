@@ -156,6 +156,22 @@ impl<'a> Line<'a> {
         });
     }
 
+    /// What stands before the next `end`, without the space around it. `end` itself is left out.
+    ///
+    /// # Errors
+    ///
+    /// The line has no `end`.
+    pub fn until(&mut self, end: u8, what: &str) -> Result<&'a [u8], ParseError> {
+        if !self.rest.contains(&end) {
+            let end = char::from(end);
+            return Err(self.error(format!("no `{end}` after column {} ({what})", self.column + 1)));
+        }
+        let (text, rest) = split_at_first(self.rest, |byte| byte == end);
+        self.rest = rest;
+        self.column += 1;
+        Ok(text.trim_ascii())
+    }
+
     /// All that is left, from the next word on.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
@@ -226,6 +242,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_may_end_with_a_sign() {
+        let mut lines = Lines::new("net/dev", b"  eth0:12\nlo 1\n").unwrap();
+        let mut first = lines.next().unwrap();
+        assert_eq!(first.until(b':', "interface").unwrap(), b"eth0");
+        assert_eq!(first.count("bytes").unwrap(), 12);
+        assert_eq!(
+            lines.next().unwrap().until(b':', "interface").unwrap_err().to_string(),
+            "failed to parse `net/dev` line 2: no `:` after column 1 (interface)"
+        );
+    }
+
+    #[test]
     fn errors_name_file_line_and_column() {
         let mut lines = Lines::new("stat", b"a\ncpu 18446744073709551616 -1\n").unwrap();
         let mut line = lines.nth(1).unwrap();
@@ -257,7 +285,7 @@ mod tests {
         fn no_bytes_make_it_panic(text in any::<Vec<u8>>()) {
             for mut line in Lines::new("x", &text).into_iter().flatten() {
                 // Whether they are numbers does not matter here.
-                let _ = (line.count("a"), line.fraction("b"), line.text("c"), line.keyed("d"));
+                let _ = (line.until(b':', "name"), line.count("a"), line.fraction("b"), line.text("c"), line.keyed("d"));
                 line.skip(2);
                 let _ = line.rest();
             }
