@@ -38,7 +38,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// All that is wrong with the file, by line.
-    #[error("failed to accept configuration: {}", lines(.0))]
+    #[error("failed to accept configuration:{}", lines(.0))]
     Invalid(Vec<Problem>),
     /// The address given with `--listen` is not allowed.
     #[error("failed to accept `--listen {listen}`: {reason}")]
@@ -56,11 +56,9 @@ pub enum ConfigError {
     Place(#[from] PlaceError),
 }
 
+/// Each problem on a line of its own, where editors find file and line.
 fn lines(problems: &[Problem]) -> String {
-    match problems {
-        [problem] => problem.to_string(),
-        _ => problems.iter().map(|problem| format!("\n  {problem}")).collect(),
-    }
+    problems.iter().map(|problem| format!("\n{problem}")).collect()
 }
 
 /// The word of `known` that `word` was most likely meant to be, if any is close:
