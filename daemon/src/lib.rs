@@ -12,6 +12,7 @@
 //! `actor` only by whoever spawns it. `tests/tidy.rs` keeps all of this true.
 
 pub mod config;
+pub mod http;
 pub mod live;
 pub mod series;
 pub mod store;
