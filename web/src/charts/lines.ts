@@ -62,7 +62,7 @@ export function draw(
   }
   const ordered = [...known].sort(([a, x], [b, y]) => {
     const byMetric = spec.metrics.indexOf(x.metric) - spec.metrics.indexOf(y.metric);
-    return byMetric || a.localeCompare(b, undefined, { numeric: true });
+    return byMetric || modeRank(x) - modeRank(y) || a.localeCompare(b, undefined, { numeric: true });
   });
 
   const gaps: Gap[] = [];
@@ -83,6 +83,13 @@ export function draw(
     banded: resolutionMs > spec.intervalMs,
     firstMs: times[0] ?? null,
   };
+}
+
+/** CPU modes in the order in which people ask for them; time that was not used comes last. */
+const MODES = ['user', 'system', 'iowait', 'nice', 'irq', 'softirq', 'steal', 'idle', 'guest'];
+
+function modeRank(track: Track): number {
+  return MODES.indexOf(track.labels['mode'] ?? '');
 }
 
 function nameOf(spec: ChartSpec, track: Track, words: Dictionary): string {

@@ -11,7 +11,7 @@ import type { Drawing } from './lines';
 
 /** Charts that share a crosshair. */
 const SYNC_KEY = 'bartizan';
-const HEIGHT = 190;
+const HEIGHT = 180;
 const AXIS_WIDTH = 76;
 const HUES = 8;
 const DRAG_PX_MIN = 4;
@@ -57,7 +57,7 @@ export function createPlot(element: HTMLElement, width: number, drawing: Drawing
     if (!drawing.banded) continue;
     const edge: uPlot.Series = { stroke: 'transparent', width: 0, points: { show: false } };
     series.push(edge, { ...edge });
-    bands.push({ series: [series.length - 1, series.length - 2], fill: `${hue}2e` });
+    bands.push({ series: [series.length - 1, series.length - 2], fill: `${hue}40` });
   }
 
   const axis: uPlot.Axis = {
@@ -77,13 +77,13 @@ export function createPlot(element: HTMLElement, width: number, drawing: Drawing
       padding: [8, 10, 0, 0],
       scales: { x: { time: true, range: () => [...source.span()] }, y: { range: (_, min, max) => rangeOf(unit, min, max) } },
       axes: [
-        { ...axis, space: 70, values: (_, marks) => marks.map((mark) => axisMark(mark, (marks[1] ?? mark) - marks[0]!)) },
+        { ...axis, size: 28, space: 70, values: (_, marks) => marks.map((mark) => axisMark(mark, (marks[1] ?? mark) - marks[0]!)) },
         {
           ...axis,
           size: AXIS_WIDTH,
           space: 32,
           ...(unit.base === 2 ? { incrs: POWERS_OF_TWO } : {}),
-          values: (_, marks) => marks.map((mark) => unit.write(mark)),
+          values: (_, marks) => marks.map((mark) => unit.write(mark).replace(/\.0+(?=\D|$)/, '')),
         },
       ],
       cursor: {
@@ -204,11 +204,14 @@ function write(
 ): void {
   context.font = `${11 * scale}px ${font}`;
   const pad = 4 * scale;
-  const width = context.measureText(label).width + 2 * pad;
   const line = 18 * scale;
-  // A narrow block carries its reason upright; one that is too narrow even for that is named below the plot.
-  const upright = width > to - from;
-  if (upright && (to - from < line || width > height)) return;
+  const widthOf = (words: string): number => context.measureText(words).width + 2 * pad;
+  // A narrow block carries its reason upright, as much as fits; one too narrow even for that is named under the crosshair.
+  const upright = widthOf(label) > to - from;
+  if (upright && to - from < line) return;
+  let shortened = label;
+  while (upright && widthOf(shortened) > height && shortened.length > 2) shortened = `${shortened.slice(0, -2)}…`;
+  const width = widthOf(shortened);
   context.save();
   context.translate((from + to) / 2, top + height / 2);
   if (upright) context.rotate(-Math.PI / 2);
@@ -217,6 +220,6 @@ function write(
   context.fillStyle = text;
   context.textAlign = 'center';
   context.textBaseline = 'middle';
-  context.fillText(label, 0, 0);
+  context.fillText(shortened, 0, 0);
   context.restore();
 }

@@ -23,6 +23,20 @@ export class Spark {
     for (const old of this.buckets.keys()) if (old <= key - 2 * BUCKETS) this.buckets.delete(old);
   }
 
+  /** Adds a value that holds for a span, to each bucket by its share of the span in seconds. */
+  cover(fromMs: number, toMs: number, value: number): void {
+    for (let t = fromMs; t < toMs; ) {
+      const end = Math.min(toMs, (Math.floor(t / BUCKET_MS) + 1) * BUCKET_MS);
+      this.push(t, value, (end - t) / 1_000);
+      t = end;
+    }
+  }
+
+  /** Visits every bucket: its start and its mean. */
+  each(visit: (tMs: number, value: number) => void): void {
+    for (const [key, { sum, count }] of this.buckets) visit(key * BUCKET_MS, sum / count);
+  }
+
   /** Forgets everything: history is about to be read again. */
   clear(): void {
     this.buckets.clear();

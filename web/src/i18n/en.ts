@@ -64,6 +64,7 @@ export const en = {
     noSeries: 'No series yet: the collectors have not delivered their first reading.',
     used: 'used',
     fullest: 'fullest',
+    hottest: 'Temperature, highest',
   },
   chart: {
     loading: 'Reading history…',
@@ -181,7 +182,7 @@ export const en = {
     bundled: 'bundled',
     noPlugins: 'No plugin was found.',
     failed: (why: string) => `The list of plugins could not be read: ${why}`,
-    search: 'Sums of the files',
+    folded: (parts: number, trouble: number) => (trouble === 0 ? `${parts} parts, all well` : `${parts} parts, ${trouble} not well`),
   },
   actor: {
     starting: 'Starting',

@@ -62,6 +62,7 @@ export const zh: Dictionary = {
     noSeries: '还没有数据：采集器尚未送来第一次读数。',
     used: '已用',
     fullest: '最满',
+    hottest: '最高温度',
   },
   chart: {
     loading: '正在读取历史…',
@@ -179,7 +180,7 @@ export const zh: Dictionary = {
     bundled: '内置',
     noPlugins: '没有找到插件。',
     failed: (why) => `无法读取插件列表：${why}`,
-    search: '文件校验和',
+    folded: (parts, trouble) => (trouble === 0 ? `${parts} 个部件，一切正常` : `${parts} 个部件，${trouble} 个异常`),
   },
   actor: {
     starting: '启动中',

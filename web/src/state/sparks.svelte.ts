@@ -75,17 +75,16 @@ class SparkShelf {
   }
 }
 
-/** Several tracks are summed point by point. */
+/** Several tracks are summed bucket by bucket. */
 function fill(spark: Spark, tracks: readonly Track[]): void {
   const sums = new Map<number, number>();
   for (const track of tracks) {
-    for (const [t, mean] of track.points) {
-      const bucket = Math.floor(t / BUCKET_MS) * BUCKET_MS;
-      if (mean !== null) sums.set(bucket, (sums.get(bucket) ?? 0) + mean * Math.min(1, track.resolutionMs / BUCKET_MS));
-    }
+    const line = new Spark();
+    for (const [t, mean] of track.points) if (mean !== null) line.cover(t, t + track.resolutionMs, mean);
+    line.each((t, value) => sums.set(t, (sums.get(t) ?? 0) + value));
   }
   spark.clear();
-  for (const [t, value] of sums) spark.push(t, value, BUCKET_MS / 1_000);
+  for (const [t, value] of sums) spark.cover(t, t + BUCKET_MS, value);
 }
 
 /** The one shelf of this page. */
