@@ -36,7 +36,7 @@ test('each interface has its chart, and those without hardware are left out unle
 });
 
 test('a series that only the stream knows is drawn too, and a gap has nulls in its columns', () => {
-  const spec: ChartSpec = { id: 'x', title: '', metrics: ['load1', 'load5'], labels: {}, unit: '', intervalMs: 1_000 };
+  const spec: ChartSpec = { id: 'x', title: '', metrics: ['load1', 'load5'], labels: {}, hidden: [], unit: '', intervalMs: 1_000 };
   const track = {
     metric: 'load1',
     labels: {},

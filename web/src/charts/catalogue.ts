@@ -13,12 +13,13 @@ type Names = Dictionary['name'];
 type Titles = Dictionary['plot'];
 type FixedGroup = 'cpu' | 'load' | 'memory' | 'disk' | 'io' | 'network' | 'temperature';
 
-/** One chart: every series of these metrics whose labels include `labels`. */
+/** One chart: every series of these metrics whose labels include `labels`, but not of a hidden interface. */
 export interface ChartSpec {
   readonly id: string;
   readonly title: string;
   readonly metrics: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  readonly hidden: readonly string[];
   /** How the API names the unit of what is drawn: a counter's is per second. */
   readonly unit: string;
   readonly intervalMs: number;
@@ -157,8 +158,9 @@ export function virtualInterfaces(series: readonly LiveSeries[]): string[] {
 /** All charts of a server in their order. `hidden` interfaces get none. */
 export function catalogue(series: readonly LiveSeries[], hidden: readonly string[], words: Dictionary): ChartGroup[] {
   const drawn = series.filter((one) => one.metric !== 'host_info' && !hidden.includes(one.labels['interface'] ?? ''));
+  const specOf = makerOf(hidden);
   const groups = new Map<string, ChartSpec[]>(GROUPS.map((group) => [group, []]));
-  for (const entry of ENTRIES) groups.get(entry.group)?.push(...chartsOf(entry, drawn, words.plot));
+  for (const entry of ENTRIES) groups.get(entry.group)?.push(...chartsOf(entry, drawn, words.plot, specOf));
   for (const one of drawn) {
     if (PLACED.has(one.metric)) continue;
     const charts = groups.get(one.collector) ?? [];
@@ -175,18 +177,20 @@ function titleOf(group: string, words: Dictionary): string {
   return fixed ? words.group[fixed] : words.group.more(group);
 }
 
-function specOf(
+type Maker = (
   id: string,
   title: string,
   metrics: readonly string[],
   labels: Readonly<Record<string, string>>,
   like: LiveSeries,
   unit: string,
-): ChartSpec {
-  return { id, title, metrics, labels, unit, intervalMs: like.intervalMs };
+) => ChartSpec;
+
+function makerOf(hidden: readonly string[]): Maker {
+  return (id, title, metrics, labels, like, unit) => ({ id, title, metrics, labels, hidden, unit, intervalMs: like.intervalMs });
 }
 
-function chartsOf(entry: Entry, series: readonly LiveSeries[], titles: Titles): ChartSpec[] {
+function chartsOf(entry: Entry, series: readonly LiveSeries[], titles: Titles, specOf: Maker): ChartSpec[] {
   const mine = series.filter((one) => entry.metrics.includes(one.metric));
   const first = mine[0];
   if (!first) return [];
@@ -201,5 +205,6 @@ function chartsOf(entry: Entry, series: readonly LiveSeries[], titles: Titles): 
 
 /** Whether a series belongs to a chart. */
 export function belongs(spec: ChartSpec, metric: string, labels: Readonly<Record<string, string>>): boolean {
-  return spec.metrics.includes(metric) && Object.entries(spec.labels).every(([key, value]) => labels[key] === value);
+  if (!spec.metrics.includes(metric) || spec.hidden.includes(labels['interface'] ?? '')) return false;
+  return Object.entries(spec.labels).every(([key, value]) => labels[key] === value);
 }

@@ -15,6 +15,7 @@ const HEIGHT = 180;
 const AXIS_WIDTH = 76;
 const HUES = 8;
 const DRAG_PX_MIN = 4;
+const BUTTONS: readonly string[] = ['mousedown', 'mouseup', 'dblclick'];
 
 /** What the plot asks of its owner at the moment of drawing. */
 export interface PlotSource {
@@ -89,7 +90,8 @@ export function createPlot(element: HTMLElement, width: number, drawing: Drawing
       cursor: {
         y: false,
         drag: { x: true, y: false, setScale: false, dist: DRAG_PX_MIN },
-        sync: { key: SYNC_KEY, scales: ['x', null] },
+        // The crosshair is shared, buttons are not: one drag must be one zoom, not one for each chart.
+        sync: { key: SYNC_KEY, scales: ['x', null], filters: { pub: (type) => !BUTTONS.includes(type) } },
         points: { size: 6 },
         bind: {
           dblclick: () => () => {
@@ -99,7 +101,7 @@ export function createPlot(element: HTMLElement, width: number, drawing: Drawing
         },
       },
       hooks: {
-        drawClear: [(self) => hatch(self, source, colour('--hatch'), colour('--text-soft'), colour('--surface'), colour('--font'))],
+        drawAxes: [(self) => hatch(self, source, colour('--hatch'), colour('--text-soft'), colour('--surface'), colour('--font'))],
         setSelect: [
           (self) => {
             const { left, width: selected } = self.select;

@@ -1,14 +1,14 @@
 /**
  * The stream as components see it: tables, the link, the hub's time.
  *
- * Owns the only timer of the dashboard (250 ms) and the page's life-cycle
+ * Owns the timer that drives the connection (200 ms) and the page's life-cycle
  * events. `nowMs` moves with it, so that ages grow even when nothing arrives.
  */
 import { Connection, type Link } from '../stream/connection';
 import type { Feed, Table } from '../stream/reducer';
 import { BROWSER } from '../stream/socket';
 
-const BEAT_MS = 250;
+const BEAT_MS = 200;
 /** How often ages and axes move on; a screen of numbers that blinks faster is not calmer. */
 const NOW_STEP_MS = 500;
 

@@ -9,7 +9,7 @@
  *
  * # Invariants
  *
- * - It owns no timer: `tick` is called four times a second by its owner, and
+ * - It owns no timer: `tick` is called five times a second by its owner, and
  *   everything that is due by then happens there. Tests drive it by hand.
  * - After a suspension nothing that the old socket still delivers is believed;
  *   the socket is dropped and the page catches up over a new one.
@@ -111,7 +111,7 @@ export class Connection {
     this.changed();
   }
 
-  /** Does what is due. Called every 250 ms. */
+  /** Does what is due. Called every 200 ms. */
   tick(): void {
     const now = this.beat();
     if (this.hidden) return;
