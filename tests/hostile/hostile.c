@@ -91,4 +91,4 @@ BZ_PLUGIN("{\"abi\":{\"major\":" ABI_CLAIMED ",\"min_minor\":0},\"id\":\"" ID_CL
           "\"fault\":{\"type\":\"string\"},\"after\":{\"type\":\"integer\"}}},"
           "\"metrics\":[{\"name\":\"hostile_rounds\",\"kind\":\"gauge\",\"unit\":\"rounds\",\"labels\":[],"
           "\"help\":\"Calls of collect so far\"}]}",
-          create, collect, destroy)
+          create, collect, destroy);
