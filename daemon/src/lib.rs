@@ -11,8 +11,11 @@
 //! nouns the pure decisions. Another module's `messages` may be named; its
 //! `actor` only by whoever spawns it. `tests/tidy.rs` keeps all of this true.
 
+pub mod cli;
 pub mod config;
 pub mod live;
+pub mod logging;
 pub mod series;
 pub mod store;
 pub mod supervision;
+pub mod systemd;

@@ -42,7 +42,7 @@ use std::{
 };
 
 use crate::{
-    abi::{BzCollect, BzCreateArgs, BzEntry, BzHost, BzSample, BzStr, Level, Status},
+    abi::{BzCollect, BzCreateArgs, BzEntry, BzHost, BzSample, BzStr, FLOAT, Level, Status},
     border::{entry, monotonic_ns},
     collector::Plugin,
     error::{Error, Result},
@@ -98,6 +98,8 @@ pub enum Value {
     Gauge(f64),
     /// Of a counter.
     Counter(u64),
+    /// Of a counter that has fractions.
+    CounterF64(f64),
 }
 
 /// One line of the log.
@@ -115,7 +117,7 @@ impl Round {
     pub fn value(&self, metric: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let sample = self.samples.iter().find(|sample| sample.is(metric, labels))?;
         Some(match sample.value {
-            Value::Gauge(value) => value,
+            Value::Gauge(value) | Value::CounterF64(value) => value,
             Value::Counter(count) => count as f64,
         })
     }
@@ -256,6 +258,8 @@ impl Host {
         let value = match metric.kind {
             // SAFETY: every bit pattern is an f64.
             Kind::Gauge => Value::Gauge(unsafe { sample.v.f }),
+            // SAFETY: every bit pattern is an f64.
+            Kind::Counter if sample.flags & FLOAT != 0 => Value::CounterF64(unsafe { sample.v.f }),
             // SAFETY: every bit pattern is a u64.
             Kind::Counter => Value::Counter(unsafe { sample.v.u }),
         };

@@ -2,6 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use hyper::Uri;
+use toml::de::DeValue;
+
+use super::{section::Section, value};
+
 /// Where the page and the API are served, and to whom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpConfig {
@@ -17,4 +22,52 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self { listen: (Ipv4Addr::LOCALHOST, 9797).into(), public_url: None, insecure: false }
     }
+}
+
+impl HttpConfig {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        let config = Self {
+            listen: section.value("listen", address).unwrap_or(default.listen),
+            public_url: section.value("public_url", url),
+            insecure: section.value("insecure", value::switch).unwrap_or(default.insecure),
+        };
+        if let Some(reason) = config.exposure() {
+            section.refuse("listen", reason);
+        }
+        config
+    }
+
+    /// Why this address must not be served: whoever can reach it could read the
+    /// traffic, the administrator's token with it. `None` if it may be.
+    pub(super) fn exposure(&self) -> Option<String> {
+        let free = self.listen.ip().to_canonical().is_loopback() || self.insecure;
+        let ip = self.listen.ip();
+        (!free).then(|| {
+            format!(
+                "{ip} is no loopback address, and traffic is not encrypted; put a TLS proxy \
+                 before a loopback address, or set `http.insecure = true`"
+            )
+        })
+    }
+}
+
+fn address(value: &DeValue<'_>) -> Result<SocketAddr, String> {
+    let text = value::text(value)?;
+    text.parse().map_err(|_| {
+        format!("is `{text}`, must be an address and a port such as \"127.0.0.1:9797\" or \"[::1]:9797\"")
+    })
+}
+
+fn url(value: &DeValue<'_>) -> Result<String, String> {
+    let text = value::text(value)?;
+    let whole = text.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+    });
+    if whole {
+        return Ok(text.into());
+    }
+    Err(format!("is `{text}`, must be a URL such as \"https://bartizan.example.org\""))
 }

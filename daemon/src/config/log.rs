@@ -1,5 +1,10 @@
 //! `[log]`
 
+use toml::de::DeValue;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use super::{nearest, section::Section, value};
+
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogConfig {
@@ -24,5 +29,52 @@ pub enum LogFormat {
 impl Default for LogConfig {
     fn default() -> Self {
         Self { level: "info".into(), format: LogFormat::Auto }
+    }
+}
+
+impl LogConfig {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            level: section.value("level", level).unwrap_or(default.level),
+            format: section.value("format", format).unwrap_or(default.format),
+        }
+    }
+
+    /// What passes, by the level of each target; `info` where the level was not
+    /// judged by [`read`](Self::read).
+    pub fn targets(&self) -> Targets {
+        self.level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+    }
+}
+
+fn level(value: &DeValue<'_>) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let text = value::text(value)?;
+    let refused = |part: &str| {
+        format!("is `{text}`; `{part}` must be one of {}, or `target=level`", LEVELS.join(", "))
+    };
+    for part in text.split(',') {
+        // tracing takes a lone word for a target and lets all of it through: a
+        // mistyped level would silence everything else.
+        let (_, level) = part.rsplit_once('=').unwrap_or(("", part));
+        if !LEVELS.contains(&level.trim()) {
+            return Err(refused(part));
+        }
+    }
+    text.parse::<Targets>().map_err(|error| format!("is `{text}`: {error}"))?;
+    Ok(text.into())
+}
+
+fn format(value: &DeValue<'_>) -> Result<LogFormat, String> {
+    match value::text(value)? {
+        "auto" => Ok(LogFormat::Auto),
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => {
+            let meant = nearest(other, ["auto", "text", "json"]);
+            let meant = meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
+            Err(format!("is `{other}`, must be auto, text or json{meant}"))
+        }
     }
 }

@@ -1,6 +1,13 @@
 //! `[[server]]` and `[[server.collector]]`
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use toml::de::DeValue;
+
+use super::{collect::interval, section::Section, value};
 
 /// One monitored machine.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,4 +31,65 @@ pub struct CollectorConfig {
     pub interval: Option<Duration>,
     /// The plugin's own settings, judged by the schema in its manifest.
     pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ServerConfig {
+    pub(super) fn read_all(file: &mut Section<'_>) -> Vec<Self> {
+        let mut names = HashSet::new();
+        file.tables("server", |section| Self::read(section, &mut names))
+    }
+
+    fn read(section: &mut Section<'_>, names: &mut HashSet<String>) -> Self {
+        let name = section.value("name", value::name).unwrap_or_default();
+        if !section.has("name") {
+            section.refuse("name", "is missing, every server needs one");
+        } else if !name.is_empty() && !names.insert(name.clone()) {
+            section.refuse("name", format!("is `{name}`, as another server's"));
+        }
+        let mut collectors = HashSet::new();
+        Self {
+            name,
+            tags: section.entries("tags", tag),
+            collectors: section
+                .tables("collector", |section| CollectorConfig::read(section, &mut collectors)),
+        }
+    }
+}
+
+impl CollectorConfig {
+    fn read(section: &mut Section<'_>, names: &mut HashSet<String>) -> Self {
+        let plugin = section.value("plugin", value::name).unwrap_or_default();
+        if !section.has("plugin") {
+            section.refuse("plugin", "is missing, every collector needs one");
+        }
+        let given = section.value("name", value::name);
+        let last_part = plugin.rsplit('.').next().unwrap_or_default();
+        let name = given.unwrap_or_else(|| last_part.to_owned());
+        if !name.is_empty() && !names.insert(name.clone()) {
+            section.refuse("name", format!("is `{name}`, as another collector's of this server"));
+        }
+        Self {
+            name,
+            plugin,
+            interval: section.value("interval", interval),
+            config: section.value("config", value::json_table).unwrap_or_default(),
+        }
+    }
+}
+
+/// A tag: its name may stand in a label, its value is for people.
+fn tag(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+    const LENGTH_MAX: usize = 256;
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') || !name.chars().all(fits) {
+        return Err(
+            "a tag's name must be letters, digits and `_`, and not begin with a digit".into()
+        );
+    }
+    let text = value::text(value)?;
+    if text.len() > LENGTH_MAX || text.contains(char::is_control) {
+        let rule = "and no control characters";
+        return Err(format!("must have at most {LENGTH_MAX} bytes {rule}"));
+    }
+    Ok(text.into())
 }

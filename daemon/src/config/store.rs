@@ -2,6 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use toml::de::DeValue;
+
+use super::{section::Section, value};
+
 /// Where samples are kept, and for how long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreConfig {
@@ -25,4 +29,35 @@ impl Default for StoreConfig {
         let raw = Duration::from_secs(7 * 24 * 60 * 60);
         Self { path: None, max_bytes: 4 << 30, retention: Retention { raw } }
     }
+}
+
+impl StoreConfig {
+    /// Below this, log, index and one day of a single machine do not fit.
+    pub const MAX_BYTES_MIN: u64 = 64 << 20;
+
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            path: section.value("path", folder),
+            max_bytes: section
+                .value("max_bytes", |value| value::size(value, Self::MAX_BYTES_MIN))
+                .unwrap_or(default.max_bytes),
+            retention: section.table("retention", |section| Retention {
+                raw: section.value("raw", raw).unwrap_or(default.retention.raw),
+            }),
+        }
+    }
+}
+
+fn folder(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    match value::text(value)? {
+        "" => Err("is empty, must be a folder".into()),
+        folder => Ok(folder.into()),
+    }
+}
+
+fn raw(value: &DeValue<'_>) -> Result<Duration, String> {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    const YEARS_100: Duration = Duration::from_secs(100 * 31_557_600);
+    value::duration(value, HOUR, YEARS_100)
 }

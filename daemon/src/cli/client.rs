@@ -1,0 +1,169 @@
+//! Asks the running daemon, over its control socket.
+
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{Request, client::conn::http1, header::HOST};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::{net::UnixStream, time::timeout};
+
+/// Name of the control socket within the state folder.
+const SOCKET: &str = "control.sock";
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest answer that is read: every point that one may hold, for hundreds of series.
+const ANSWER_MAX_BYTES: usize = 256 << 20;
+
+/// Why the daemon gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// Nobody listens: no daemon runs with this state folder.
+    #[error("failed to find a running daemon at `{}`", .0.display())]
+    Absent(PathBuf),
+    /// Somebody listens, and may not be spoken to.
+    #[error("failed to connect to the daemon at `{}`", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection broke, or the answer was too long.
+    #[error("failed to ask the daemon")]
+    Ask(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The daemon did not answer in time.
+    #[error("failed to ask the daemon: no answer within {} s", PATIENCE.as_secs())]
+    Silent,
+    /// The daemon refused, with its reason and what helps.
+    #[error("failed to ask the daemon: {0}")]
+    Refused(String),
+}
+
+/// The shape of a refusal.
+#[derive(Deserialize)]
+struct Refusal {
+    detail: String,
+}
+
+/// The body of the answer to `GET path` of the daemon whose state is in `state`.
+/// Waits for it; not to be called from within a tokio runtime.
+pub(super) fn get(state: &Path, path: &str) -> Result<Bytes, ClientError> {
+    let broken = |error: io::Error| ClientError::Ask(error.into());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(broken)?.block_on(async {
+        timeout(PATIENCE, ask(&state.join(SOCKET), path)).await.unwrap_or(Err(ClientError::Silent))
+    })
+}
+
+async fn ask(socket: &Path, path: &str) -> Result<Bytes, ClientError> {
+    let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::Absent(socket.into()),
+        _ => ClientError::Connect { path: socket.into(), source },
+    })?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| ClientError::Ask(error.into()))?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(path)
+        .header(HOST, "localhost")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| ClientError::Ask(error.into()))?;
+    let response =
+        sender.send_request(request).await.map_err(|error| ClientError::Ask(error.into()))?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES);
+    let body = body.collect().await.map_err(ClientError::Ask)?.to_bytes();
+    connection.abort();
+    if status.is_success() {
+        return Ok(body);
+    }
+    let refusal = serde_json::from_slice(&body).map(|refusal: Refusal| refusal.detail);
+    Err(ClientError::Refused(refusal.unwrap_or_else(|_| status.to_string())))
+}
+
+/// `text` as it may stand in the path or the query of a request (RFC 3986:
+/// everything but unreserved characters is escaped).
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixListener,
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_answer_of_a_daemon_arrives() {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        let (got, asked) = exchange(answer);
+        assert_eq!(got.unwrap(), "{}");
+        assert!(
+            asked.starts_with("GET /api/v1/servers HTTP/1.1\r\nhost: localhost\r\n"),
+            "{asked}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_arrives_with_its_reason() {
+        let body = r#"{"error":"too_many_points","detail":"ask for fewer"}"#;
+        let length = body.len();
+        let head = "HTTP/1.1 400 Bad Request\r\ncontent-length:";
+        let (got, _) = exchange(&format!("{head} {length}\r\n\r\n{body}"));
+        assert_eq!(got.unwrap_err().to_string(), "failed to ask the daemon: ask for fewer");
+    }
+
+    #[test]
+    fn where_none_runs_it_is_said_so() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(matches!(get(state.path(), "/"), Err(ClientError::Absent(_))), "never run");
+        drop(UnixListener::bind(state.path().join(SOCKET)).unwrap());
+        assert!(matches!(get(state.path(), "/"), Err(ClientError::Absent(_))), "killed");
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        assert_eq!(escaped("web-1.example_~"), "web-1.example_~");
+        assert_eq!(escaped("/a b&ü"), "%2Fa%20b%26%C3%BC");
+    }
+
+    /// What a client makes of `answer`, and what it asked.
+    fn exchange(answer: &str) -> (Result<Bytes, ClientError>, String) {
+        let state = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(state.path().join(SOCKET)).unwrap();
+        let answer = answer.to_owned();
+        let daemon = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = Vec::new();
+            let mut buffer = [0; 1024];
+            while !asked.ends_with(b"\r\n\r\n") {
+                let length = stream.read(&mut buffer).unwrap();
+                asked.extend_from_slice(&buffer[..length]);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8(asked).unwrap()
+        });
+        (get(state.path(), "/api/v1/servers"), daemon.join().unwrap())
+    }
+}

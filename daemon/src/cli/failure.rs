@@ -1,0 +1,75 @@
+//! Why a command failed, and how people are told.
+
+use std::{error::Error, fmt::Write, path::PathBuf, process::ExitCode};
+
+use super::{client::ClientError, output::OutputError};
+use crate::{config::ConfigError, logging::LoggingError};
+
+/// Why a command failed. Each cause names its own step and subject.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// There is no configuration to work with.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nothing can be logged.
+    #[error(transparent)]
+    Logging(#[from] LoggingError),
+    /// No answer from a daemon.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The answer of a daemon has another shape.
+    #[error("failed to understand the daemon's answer; is it another version?")]
+    Answer(#[from] serde_json::Error),
+    /// The answer could not be shown.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The stretch of time is empty.
+    #[error("failed to query: --since is not before --until")]
+    Backwards,
+    /// No series matched.
+    #[error("failed to query `{metric}` of `{server}`: nothing is known of it")]
+    Unknown {
+        /// The server asked for.
+        server: String,
+        /// The metric asked for.
+        metric: String,
+    },
+    /// Nothing can be asked about the past.
+    #[error("failed to find a running daemon with its state in `{}`", .0.display())]
+    NoDaemon(PathBuf),
+}
+
+impl Failure {
+    /// Prints the failure with its causes, once.
+    pub(super) fn report(&self) -> ExitCode {
+        eprintln!("bartizan: {}", chain(self));
+        match self {
+            Self::Backwards => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_in_one_line() {
+        let source = std::io::Error::other("no such file");
+        let failure = Failure::from(ConfigError::Read { path: "/a.toml".into(), source });
+        assert_eq!(chain(&failure), "failed to read configuration `/a.toml`: no such file");
+    }
+}

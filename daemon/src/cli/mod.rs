@@ -1,0 +1,125 @@
+//! The command line: one file per command.
+//!
+//! # Invariants
+//!
+//! - Exit codes: 0 fine, 1 failed or refused, 2 wrong usage.
+//! - An error is printed once, on stderr, with its causes: `bartizan: failed to …: cause: cause`.
+//! - Answers go to stdout, through [`output`] alone; a reader that has seen
+//!   enough (`| head`) is no error.
+//! - Configuration and state are found as [`Sources`] finds them, by every command.
+//! - Commands that ask about a running daemon speak with it over
+//!   `<state>/control.sock`; none names an actor.
+
+mod check;
+mod client;
+mod failure;
+mod history;
+mod moment;
+mod output;
+mod plugin;
+mod query;
+mod run;
+mod table;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Sources;
+use failure::Failure;
+
+/// Watches servers: collects their metrics, keeps their history and shows both live.
+///
+/// Without a command, the daemon runs. An empty configuration watches this
+/// machine and serves its page at http://127.0.0.1:9797.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bartizan",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 fine, 1 failed or refused, 2 wrong usage."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the daemon; the same as no command at all.
+    Run(run::RunArguments),
+    /// Names all that is wrong with the configuration, without running anything.
+    Check(check::CheckArguments),
+    /// Shows the history of a metric.
+    Query(query::QueryArguments),
+    /// Shows the plugins of the running daemon.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+}
+
+/// Where configuration and state are, for commands that ask.
+#[derive(Debug, Args)]
+struct PlaceArguments {
+    /// Configuration file [else $BARTIZAN_CONFIG, else /etc/bartizan/bartizan.toml where it exists].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// State folder [else $BARTIZAN_STATE, $STATE_DIRECTORY, `store.path`, else
+    /// /var/lib/bartizan for root and ~/.local/state/bartizan for others].
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl PlaceArguments {
+    fn sources(self) -> Sources {
+        Sources { config: self.config, state: self.state, ..Sources::default() }
+    }
+}
+
+/// Runs the command that the command line names.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Help and version come this way too. Nobody is left to tell if they cannot be printed.
+            let _ = usage.print();
+            return u8::try_from(usage.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let done = match arguments.command {
+        None => run::run(arguments.run),
+        Some(Command::Run(run)) => run::run(run),
+        Some(Command::Check(check)) => check::check(check),
+        Some(Command::Query(query)) => query::query(query),
+        Some(Command::Plugin(command)) => plugin::plugin(command),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_daemon_runs_with_and_without_its_name() {
+        let options = ["--listen", "127.0.0.1:1", "--plugins", "/a", "--plugins", "/b"];
+        let bare = Arguments::try_parse_from([&["bartizan"], &options[..]].concat()).unwrap();
+        let named =
+            Arguments::try_parse_from([&["bartizan", "run"], &options[..]].concat()).unwrap();
+        let Some(Command::Run(named)) = named.command else { panic!("{named:?}") };
+
+        assert!(bare.command.is_none());
+        let sources = bare.run.sources();
+        assert_eq!(sources, named.sources());
+        assert_eq!(sources.plugins, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    }
+}

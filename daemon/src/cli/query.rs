@@ -1,0 +1,142 @@
+//! `bartizan query`: the history of a metric.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{
+    Failure, PlaceArguments,
+    client::{self, ClientError, escaped},
+    history::History,
+    moment::Moment,
+    output::print,
+};
+use crate::series::now_ms;
+
+/// What is asked about the past.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bartizan query web-1 cpu_usage_ratio --since 5m
+  bartizan query web-1 disk_usage_ratio --label mount=/ --since 7d --points 50
+  bartizan query web-1 network_receive_bytes_total --raw --json")]
+pub(super) struct QueryArguments {
+    /// Name of the server.
+    server: String,
+    /// Name of the metric.
+    metric: String,
+    /// Begin: a time ago such as 1h, or a UTC date such as 2026-11-23T08:00:00Z.
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    since: Moment,
+    /// End, written like the begin [default: now].
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
+    /// At most about this many points of each series [default: every sample].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    points: Option<u32>,
+    /// Only series with this label; may be given more than once.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+    /// Counters as they were stored, instead of their rate per second.
+    #[arg(long)]
+    raw: bool,
+    /// The answer as the API gives it, instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    places: PlaceArguments,
+}
+
+/// Asks the running daemon and shows its answer.
+pub(super) fn query(arguments: QueryArguments) -> Result<ExitCode, Failure> {
+    let path = path(&arguments, now_ms())?;
+    let QueryArguments { server, metric, json, places, .. } = arguments;
+    let state = places.sources().state()?;
+    let body = match client::get(&state, &path) {
+        Err(ClientError::Absent(_)) => return Err(Failure::NoDaemon(state)),
+        answer => answer?,
+    };
+    let history: History = serde_json::from_slice(&body)?;
+    if json {
+        print(&format!("{}\n", String::from_utf8_lossy(&body).trim_end()))?;
+    } else if history.series.is_empty() {
+        return Err(Failure::Unknown { server, metric });
+    } else {
+        print(&history.table(&metric))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The question, as the API takes it.
+fn path(arguments: &QueryArguments, now_ms: i64) -> Result<String, Failure> {
+    let QueryArguments { server, metric, since, until, points, label, raw, .. } = arguments;
+    let from = since.at_ms(now_ms);
+    let to = until.map_or(now_ms, |until| until.at_ms(now_ms));
+    if from >= to {
+        return Err(Failure::Backwards);
+    }
+    let (server, metric) = (escaped(server), escaped(metric));
+    let mut path = format!("/api/v1/series?server={server}&metric={metric}&from={from}&to={to}");
+    for (name, value) in label {
+        path.push_str(&format!("&label.{}={}", escaped(name), escaped(value)));
+    }
+    if let Some(points) = points {
+        path.push_str(&format!("&points={points}"));
+    }
+    if *raw {
+        path.push_str("&raw=true");
+    }
+    Ok(path)
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("must be NAME=VALUE, such as mount=/".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
+    use clap::{FromArgMatches, error::ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn the_question_reaches_the_daemon_whole() {
+        let asked = parse(&[
+            "web-1",
+            "disk_usage_ratio",
+            "--since",
+            "10s",
+            "--until",
+            "5s",
+            "--label",
+            "mount=/a b",
+            "--points",
+            "50",
+            "--raw",
+        ]);
+        assert_eq!(
+            path(&asked.unwrap(), 20_000).unwrap(),
+            "/api/v1/series?server=web-1&metric=disk_usage_ratio&from=10000&to=15000\
+             &label.mount=%2Fa%20b&points=50&raw=true"
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let backwards = parse(&["web-1", "load1", "--since", "1m", "--until", "1h"]).unwrap();
+        assert!(matches!(path(&backwards, 10_000_000), Err(Failure::Backwards)));
+        for wrong in [["--since", "soon"], ["--points", "0"], ["--label", "mount"]] {
+            let error = parse(&[&["web-1", "load1"], &wrong[..]].concat()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong:?}");
+        }
+    }
+
+    fn parse(arguments: &[&str]) -> clap::error::Result<QueryArguments> {
+        let command =
+            QueryArguments::augment_args(clap::Command::new("query").no_binary_name(true));
+        QueryArguments::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+}

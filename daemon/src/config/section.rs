@@ -1,0 +1,245 @@
+//! A table of the file, read key by key, with every problem noted where it stands.
+//!
+//! A section's `read` function asks for each key by name. What was asked for is
+//! what is known: every other key in the table is then refused, so the list of
+//! keys is written once.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{Problem, nearest, value::a_type};
+
+/// Notes the problems of one file.
+pub(super) struct Reader {
+    file: String,
+    /// Where each line begins, in bytes.
+    line_starts: Vec<usize>,
+    problems: Vec<Problem>,
+    /// Keys that could have been given and were not.
+    #[cfg(test)]
+    pub(super) absent: Vec<String>,
+}
+
+impl Reader {
+    /// A reader of `text`, which problems call `file`.
+    pub(super) fn new(text: &str, file: &str) -> Self {
+        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            file: file.into(),
+            line_starts: std::iter::once(0).chain(after_breaks).collect(),
+            problems: Vec::new(),
+            #[cfg(test)]
+            absent: Vec::new(),
+        }
+    }
+
+    /// Reads the whole file.
+    pub(super) fn read<T>(&mut self, text: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            self.note(error.span().unwrap_or_default(), "", error.message());
+        }
+        self.section(String::new(), 0..0, document.get_ref(), read)
+    }
+
+    /// What is wrong, by line. Where a line is not TOML, only that is told of
+    /// it: the rest would follow from a guess.
+    pub(super) fn problems(self) -> Vec<Problem> {
+        let mut problems = self.problems;
+        problems.sort();
+        problems.dedup();
+        let broken: Vec<usize> =
+            problems.iter().filter(|problem| problem.key.is_empty()).map(|p| p.line).collect();
+        problems.retain(|problem| problem.key.is_empty() || !broken.contains(&problem.line));
+        problems
+    }
+
+    fn section<T>(
+        &mut self,
+        path: String,
+        span: Range<usize>,
+        table: &DeTable<'_>,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        let mut section = Section { reader: self, path, span, table, known: Vec::new() };
+        let read = read(&mut section);
+        section.refuse_unknown();
+        read
+    }
+
+    fn note(&mut self, span: Range<usize>, key: &str, reason: impl Into<String>) {
+        let line = self.line_starts.partition_point(|&start| start <= span.start);
+        let (file, key, reason) = (self.file.clone(), key.to_owned(), reason.into());
+        self.problems.push(Problem { file, line, key, reason });
+    }
+}
+
+/// One table of the file. Where the file has none, it is empty.
+pub(super) struct Section<'a> {
+    reader: &'a mut Reader,
+    /// Its key with the sections around it; empty for the whole file.
+    path: String,
+    /// Where it begins.
+    span: Range<usize>,
+    table: &'a DeTable<'a>,
+    known: Vec<&'static str>,
+}
+
+impl Section<'_> {
+    /// The value of `key`, as `parse` understands it; `None` if it is absent or refused.
+    pub(super) fn value<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<T> {
+        let (span, value) = self.find(key)?;
+        let parsed = parse(value.get_ref());
+        parsed.map_err(|reason| self.reader.note(span, &self.path_of(key), reason)).ok()
+    }
+
+    /// The elements of the array `key`, as `parse` understands each.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let (span, value) = self.find(key)?;
+        let path = self.path_of(key);
+        let DeValue::Array(elements) = value.get_ref() else {
+            let reason = format!("must be an array, not {}", a_type(value.get_ref()));
+            self.reader.note(span, &path, reason);
+            return None;
+        };
+        let mut list = Vec::new();
+        for element in elements.iter() {
+            match parse(element.get_ref()) {
+                Ok(element) => list.push(element),
+                Err(reason) => self.reader.note(element.span(), &path, reason),
+            }
+        }
+        Some(list)
+    }
+
+    /// The entries of the table `key`, whose keys are free; `parse` understands each.
+    pub(super) fn entries<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str, &DeValue<'_>) -> Result<T, String>,
+    ) -> BTreeMap<String, T> {
+        let mut entries = BTreeMap::new();
+        let Some((span, value)) = self.find(key) else { return entries };
+        let path = self.path_of(key);
+        let DeValue::Table(table) = value.get_ref() else {
+            self.reader.note(span, &path, not_a_table(value.get_ref()));
+            return entries;
+        };
+        for (name, value) in table.iter() {
+            match parse(name.get_ref(), value.get_ref()) {
+                Ok(parsed) => drop(entries.insert(name.get_ref().to_string(), parsed)),
+                Err(reason) => {
+                    self.reader.note(name.span(), &format!("{path}.{}", name.get_ref()), reason);
+                }
+            }
+        }
+        entries
+    }
+
+    /// The table `key`; where the file has none, an empty one.
+    pub(super) fn table<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        let path = self.path_of(key);
+        let empty = DeTable::new();
+        let (span, table) = match self.find(key) {
+            Some((span, value)) => match value.get_ref() {
+                DeValue::Table(table) => (span, table),
+                other => {
+                    self.reader.note(span.clone(), &path, not_a_table(other));
+                    (span, &empty)
+                }
+            },
+            None => (0..0, &empty),
+        };
+        self.reader.section(path, span, table, read)
+    }
+
+    /// The tables written `[[key]]`, in their order.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Section<'_>) -> T,
+    ) -> Vec<T> {
+        let path = self.path_of(key);
+        let Some((span, value)) = self.find(key) else { return Vec::new() };
+        let DeValue::Array(elements) = value.get_ref() else {
+            let reason = format!("must be written `[[{path}]]`, once for each");
+            self.reader.note(span, &path, reason);
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for element in elements.iter() {
+            match element.get_ref() {
+                DeValue::Table(table) => {
+                    let span = element.span();
+                    tables.push(self.reader.section(path.clone(), span, table, &mut read));
+                }
+                other => self.reader.note(element.span(), &path, not_a_table(other)),
+            }
+        }
+        tables
+    }
+
+    /// Whether the file gives `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Refuses `key`, where it stands or, if it is absent, where the section begins.
+    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
+        let entry = self.table.get_key_value(key);
+        let span = entry.map_or(self.span.clone(), |(name, _)| name.span());
+        self.reader.note(span, &self.path_of(key), reason);
+    }
+
+    /// `key` with the sections around it.
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn refuse_unknown(&mut self) {
+        for (name, _) in self.table.iter() {
+            let key: &str = name.get_ref();
+            if self.known.contains(&key) {
+                continue;
+            }
+            let reason = match nearest(key, self.known.iter().copied()) {
+                Some(meant) => format!("unknown key, did you mean `{meant}`?"),
+                None => format!("unknown key, known here: {}", self.known.join(", ")),
+            };
+            self.reader.note(name.span(), &self.path_of(key), reason);
+        }
+    }
+}
+
+impl<'a> Section<'a> {
+    /// Where `key` is written, and its value. From here on it is known.
+    fn find(&mut self, key: &'static str) -> Option<(Range<usize>, &'a Spanned<DeValue<'a>>)> {
+        self.known.push(key);
+        let found = self.table.get_key_value(key);
+        #[cfg(test)]
+        if found.is_none() {
+            self.reader.absent.push(self.path_of(key));
+        }
+        found.map(|(name, value)| (name.span(), value))
+    }
+}
+
+fn not_a_table(value: &DeValue<'_>) -> String {
+    format!("must be a table, not {}", a_type(value))
+}
