@@ -1,22 +1,28 @@
-//! The answer to `GET /api/v1/series`, and how people read it.
+//! The history of a metric, as `GET /api/v1/series` gives it or the store does, and how
+//! people read it.
 
-use serde::Deserialize;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::{moment::utc, table};
-use crate::series::{Kind, Labels};
+use crate::{
+    series::{Kind, Labels},
+    store::messages::{Answer, SeriesAnswer},
+};
 
 /// The history of the series that matched.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct History {
     pub(super) series: Vec<SeriesHistory>,
     partial: bool,
 }
 
 /// The history of one series.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SeriesHistory {
     labels: Labels,
-    unit: String,
+    unit: Arc<str>,
     kind: Kind,
     resolution_ms: i64,
     points: Vec<Point>,
@@ -24,15 +30,15 @@ pub(super) struct SeriesHistory {
 }
 
 /// Time, mean, smallest, largest.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Point(i64, Option<f64>, Option<f64>, Option<f64>);
 
 /// A stretch without samples, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Gap {
     from: i64,
     to: Option<i64>,
-    reason: String,
+    reason: Arc<str>,
 }
 
 impl History {
@@ -103,10 +109,38 @@ impl Gap {
     }
 }
 
+impl From<Answer> for History {
+    fn from(Answer { series, partial }: Answer) -> Self {
+        Self { series: series.into_iter().map(SeriesHistory::from).collect(), partial }
+    }
+}
+
+impl From<SeriesAnswer> for SeriesHistory {
+    fn from(answer: SeriesAnswer) -> Self {
+        let SeriesAnswer { labels, unit, kind, resolution_ms, points, gaps, .. } = answer;
+        // JSON has no NaN: a value that is one is null.
+        let known = |value: f64| value.is_finite().then_some(value);
+        let point = |point: crate::store::messages::Point| {
+            Point(point.at_ms, known(point.mean), known(point.min), known(point.max))
+        };
+        let gap =
+            |gap: crate::series::Gap| Gap { from: gap.from_ms, to: gap.to_ms, reason: gap.reason };
+        Self {
+            labels,
+            unit,
+            kind,
+            resolution_ms,
+            points: points.into_iter().map(point).collect(),
+            gaps: gaps.into_iter().map(gap).collect(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
     use super::*;
+    use crate::store::messages as store;
 
     #[test]
     fn points_and_gaps_stand_in_the_order_of_time() {
@@ -133,6 +167,36 @@ mod tests {
              metric  counter, a point every 1m\n\
              time                     mean  min      max\n\
              1970-01-01T00:00:00Z  1 KiB/s    -  2 KiB/s\n"
+        );
+    }
+
+    #[test]
+    fn what_the_store_says_has_the_shape_of_the_api() {
+        let point = store::Point { at_ms: 1000, mean: 0.5, min: f64::NAN, max: 1.0 };
+        let gap = crate::series::Gap {
+            server: "web-1".into(),
+            collector: "cpu".into(),
+            from_ms: 2000,
+            to_ms: None,
+            reason: "store has fallen behind".into(),
+        };
+        let series = store::SeriesAnswer {
+            id: crate::series::SeriesId(7),
+            labels: Labels::new([("core", "0")]),
+            unit: "ratio".into(),
+            kind: Kind::Gauge,
+            resolution_ms: 1000,
+            points: vec![point],
+            gaps: vec![gap],
+        };
+        let history = History::from(Answer { series: vec![series], partial: true });
+        assert_eq!(
+            serde_json::to_value(history).unwrap(),
+            serde_json::json!({"partial": true, "series": [{
+                "labels": {"core": "0"}, "unit": "ratio", "kind": "gauge", "resolution_ms": 1000,
+                "points": [[1000, 0.5, null, 1.0]],
+                "gaps": [{"from": 2000, "to": null, "reason": "store has fallen behind"}],
+            }]})
         );
     }
 }

@@ -1,6 +1,6 @@
 //! `bartizan query`: the history of a metric.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::Args;
 
@@ -11,7 +11,10 @@ use super::{
     moment::Moment,
     output::print,
 };
-use crate::series::now_ms;
+use crate::{
+    series::now_ms,
+    store::messages::{Answer, Query},
+};
 
 /// What is asked about the past.
 #[derive(Debug, Args)]
@@ -39,44 +42,61 @@ pub(super) struct QueryArguments {
     /// Counters as they were stored, instead of their rate per second.
     #[arg(long)]
     raw: bool,
-    /// The answer as the API gives it, instead of a table.
+    /// JSON in the shape of the API, instead of a table.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     places: PlaceArguments,
 }
 
-/// Asks the running daemon and shows its answer.
+/// Asks the running daemon, or the store where none runs, and shows the answer.
 pub(super) fn query(arguments: QueryArguments) -> Result<ExitCode, Failure> {
-    let path = path(&arguments, now_ms())?;
-    let QueryArguments { server, metric, json, places, .. } = arguments;
+    let query = question(&arguments, now_ms())?;
+    let QueryArguments { json, places, .. } = arguments;
     let state = places.sources().state()?;
-    let body = match client::get(&state, &path) {
-        Err(ClientError::Absent(_)) => return Err(Failure::NoDaemon(state)),
-        answer => answer?,
+    let history = match client::get(&state, &path(&query)) {
+        Ok(body) => serde_json::from_slice(&body)?,
+        Err(ClientError::Absent(_)) => History::from(offline_answer(&state, &query)?),
+        Err(error) => return Err(error.into()),
     };
-    let history: History = serde_json::from_slice(&body)?;
     if json {
-        print(&format!("{}\n", String::from_utf8_lossy(&body).trim_end()))?;
+        print(&format!("{}\n", serde_json::to_string(&history)?))?;
     } else if history.series.is_empty() {
+        let Query { server, metric, .. } = query;
         return Err(Failure::Unknown { server, metric });
     } else {
-        print(&history.table(&metric))?;
+        print(&history.table(&query.metric))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The question, as the API takes it.
-fn path(arguments: &QueryArguments, now_ms: i64) -> Result<String, Failure> {
+/// The answer of the store itself, which no daemon holds.
+fn offline_answer(state: &Path, _: &Query) -> Result<Answer, Failure> {
+    Err(Failure::NoDaemon(state.to_owned()))
+}
+
+/// What the arguments ask.
+fn question(arguments: &QueryArguments, now_ms: i64) -> Result<Query, Failure> {
     let QueryArguments { server, metric, since, until, points, label, raw, .. } = arguments;
-    let from = since.at_ms(now_ms);
-    let to = until.map_or(now_ms, |until| until.at_ms(now_ms));
-    if from >= to {
-        return Err(Failure::Backwards);
-    }
+    let query = Query {
+        server: server.clone(),
+        metric: metric.clone(),
+        labels: label.clone(),
+        from_ms: since.at_ms(now_ms),
+        to_ms: until.map_or(now_ms, |until| until.at_ms(now_ms)),
+        points: points.map(|points| points as usize),
+        raw: *raw,
+    };
+    if query.from_ms < query.to_ms { Ok(query) } else { Err(Failure::Backwards) }
+}
+
+/// The question as the API takes it.
+fn path(query: &Query) -> String {
+    let Query { server, metric, labels, from_ms, to_ms, points, raw } = query;
     let (server, metric) = (escaped(server), escaped(metric));
-    let mut path = format!("/api/v1/series?server={server}&metric={metric}&from={from}&to={to}");
-    for (name, value) in label {
+    let mut path =
+        format!("/api/v1/series?server={server}&metric={metric}&from={from_ms}&to={to_ms}");
+    for (name, value) in labels {
         path.push_str(&format!("&label.{}={}", escaped(name), escaped(value)));
     }
     if let Some(points) = points {
@@ -85,7 +105,7 @@ fn path(arguments: &QueryArguments, now_ms: i64) -> Result<String, Failure> {
     if *raw {
         path.push_str("&raw=true");
     }
-    Ok(path)
+    path
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -118,7 +138,7 @@ mod tests {
             "--raw",
         ]);
         assert_eq!(
-            path(&asked.unwrap(), 20_000).unwrap(),
+            path(&question(&asked.unwrap(), 20_000).unwrap()),
             "/api/v1/series?server=web-1&metric=disk_usage_ratio&from=10000&to=15000\
              &label.mount=%2Fa%20b&points=50&raw=true"
         );
@@ -127,7 +147,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let backwards = parse(&["web-1", "load1", "--since", "1m", "--until", "1h"]).unwrap();
-        assert!(matches!(path(&backwards, 10_000_000), Err(Failure::Backwards)));
+        assert!(matches!(question(&backwards, 10_000_000), Err(Failure::Backwards)));
         for wrong in [["--since", "soon"], ["--points", "0"], ["--label", "mount"]] {
             let error = parse(&[&["web-1", "load1"], &wrong[..]].concat()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong:?}");

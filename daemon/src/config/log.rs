@@ -58,7 +58,7 @@ fn level(value: &DeValue<'_>) -> Result<String, String> {
         // tracing takes a lone word for a target and lets all of it through: a
         // mistyped level would silence everything else.
         let (_, level) = part.rsplit_once('=').unwrap_or(("", part));
-        if !LEVELS.contains(&level.trim()) {
+        if !LEVELS.contains(&level) || part.contains(char::is_whitespace) {
             return Err(refused(part));
         }
     }

@@ -20,6 +20,7 @@ mod places;
 mod problem;
 mod section;
 mod server;
+mod settings;
 mod sources;
 mod store;
 #[cfg(test)]
@@ -66,7 +67,7 @@ impl Config {
     /// Parses and judges `text`; `file` is what problems call it.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(text, file);
-        let config = reader.read(text, Self::read);
+        let config = reader.read(Self::read);
         let problems = reader.problems();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
     }

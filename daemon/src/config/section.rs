@@ -15,22 +15,25 @@ use super::{Problem, nearest, value::a_type};
 
 /// Notes the problems of one file.
 pub(super) struct Reader {
+    text: String,
     file: String,
-    /// Where each line begins, in bytes.
-    line_starts: Vec<usize>,
     problems: Vec<Problem>,
     /// Keys that could have been given and were not.
     #[cfg(test)]
     pub(super) absent: Vec<String>,
 }
 
+/// The line of a place in `text`, from 1.
+pub(super) fn line_of(text: &str, at_bytes: usize) -> usize {
+    1 + text.bytes().take(at_bytes).filter(|&byte| byte == b'\n').count()
+}
+
 impl Reader {
     /// A reader of `text`, which problems call `file`.
     pub(super) fn new(text: &str, file: &str) -> Self {
-        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
-            file: file.into(),
-            line_starts: std::iter::once(0).chain(after_breaks).collect(),
+            text: text.to_owned(),
+            file: file.to_owned(),
             problems: Vec::new(),
             #[cfg(test)]
             absent: Vec::new(),
@@ -38,8 +41,9 @@ impl Reader {
     }
 
     /// Reads the whole file.
-    pub(super) fn read<T>(&mut self, text: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
-        let (document, errors) = DeTable::parse_recoverable(text);
+    pub(super) fn read<T>(&mut self, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
+        let text = self.text.clone();
+        let (document, errors) = DeTable::parse_recoverable(&text);
         for error in errors {
             self.note(error.span().unwrap_or_default(), "", error.message());
         }
@@ -72,9 +76,12 @@ impl Reader {
     }
 
     fn note(&mut self, span: Range<usize>, key: &str, reason: impl Into<String>) {
-        let line = self.line_starts.partition_point(|&start| start <= span.start);
-        let (file, key, reason) = (self.file.clone(), key.to_owned(), reason.into());
-        self.problems.push(Problem { file, line, key, reason });
+        self.problems.push(Problem {
+            file: self.file.clone(),
+            line: line_of(&self.text, span.start),
+            key: key.to_owned(),
+            reason: reason.into(),
+        });
     }
 }
 

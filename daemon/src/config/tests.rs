@@ -93,7 +93,7 @@ fn the_example_names_every_key_and_no_other() {
         .flat_map(|line| [line, "\n"])
         .collect();
     let mut reader = Reader::new(&whole, "example.toml");
-    let config = reader.read(&whole, Config::read);
+    let config = reader.read(Config::read);
 
     assert_eq!(reader.absent, [""; 0], "the example does not name these");
     assert_eq!(reader.problems(), [], "the example names what nobody knows");
