@@ -102,13 +102,18 @@ async fn query_of_what_is_not_there_says_so() {
 }
 
 #[tokio::test]
-async fn plugin_list_and_info_say_what_there_is_without_a_daemon() {
+async fn plugin_list_and_info_say_what_there_is() {
     let setup = Setup::new(CONFIG);
     let file = hostile::in_c(setup.folder());
     let setup = setup.plugin(&file);
-    let mut command = setup.command(&["plugin", "list"]);
-    command.arg("--config").arg(setup.config()).arg("--plugins").arg(setup.plugins());
-    let list = Finished::of(command).await;
+    let state = setup.state();
+    let list = ["plugin", "list", "--state", state.to_str().unwrap()];
+    let nobody = Finished::of(setup.command(&list)).await;
+    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    assert!(nobody.stderr.contains("daemon"), "{nobody:?}");
+
+    let _daemon = setup.start().await;
+    let list = Finished::of(setup.command(&list)).await;
     assert_eq!(list.code, Some(0), "{list:?}");
     for plugin in ["cpu", "memory", "network", "disk", "load", "hostile-c"] {
         assert!(list.stdout.contains(plugin), "{plugin} is not in: {}", list.stdout);

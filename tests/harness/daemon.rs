@@ -167,11 +167,17 @@ impl Daemon {
         answer.json()
     }
 
-    /// Every series of a metric since `from_ms`, samples as they were stored.
+    /// Every series of a metric since `from_ms`, samples as they were stored; none where it is not known (yet).
     pub async fn raw(&self, server: &str, metric: &str, from_ms: i64) -> Vec<History> {
         let (server, metric) = (escape(server), escape(metric));
-        let path = format!("/series?server={server}&metric={metric}&from={from_ms}&raw=true");
-        History::all(&self.get(&path).await)
+        let path =
+            format!("/api/v1/series?server={server}&metric={metric}&from={from_ms}&raw=true");
+        let answer = http::get(self.address, &path).await.unwrap();
+        match answer.status {
+            200 => History::all(&answer.json()),
+            404 => Vec::new(),
+            other => panic!("{path}: {other} {}", answer.text()),
+        }
     }
 
     /// Waits until the metric has at least `count` samples since `from_ms`; returns its first series.
