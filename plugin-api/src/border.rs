@@ -13,7 +13,7 @@ use std::{
     ffi::c_void,
     mem::{self, MaybeUninit, size_of},
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -162,7 +162,7 @@ unsafe extern "C" fn collect<C: Collector>(instance: *mut c_void, round: *mut Bz
             free: room.iter_mut(),
             dropped: 0,
             now_unix_ns: round.now_unix_ns,
-            deadline_mono_ns: round.deadline_mono_ns,
+            deadline: instant_of(round.deadline_mono_ns),
             // SAFETY: null or a flag that lives for this call.
             cancelled: unsafe { round.cancelled.as_ref() },
         };
@@ -220,6 +220,14 @@ fn panic_text(payload: &(dyn Any + Send)) -> &str {
     } else {
         "panicked without a message"
     }
+}
+
+/// The moment at which `CLOCK_MONOTONIC` will show this; now, where it has passed.
+fn instant_of(mono_ns: u64) -> Instant {
+    let now = Instant::now();
+    let left = Duration::from_nanos(mono_ns.saturating_sub(monotonic_ns()));
+    // A host without a limit may name the end of time.
+    now.checked_add(left).unwrap_or(now + Duration::from_secs(3600))
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, the clock of [`BzCollect::deadline_mono_ns`].

@@ -19,7 +19,7 @@
 //!
 //! # A collector
 //!
-//! ```
+//! ```standalone_crate
 //! use bartizan_plugin::{Collector, Config, Ctx, Out, Result, Series, plugin};
 //!
 //! #[derive(Config)]
@@ -63,6 +63,8 @@ pub mod manifest;
 mod round;
 mod schema;
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use bartizan_plugin_macros::{Config, plugin};
 pub use collector::{Collector, Metric, NoConfig, Plugin};

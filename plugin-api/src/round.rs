@@ -8,7 +8,6 @@ use std::{
 
 use crate::{
     abi::{BzSample, BzValue, FLOAT, NO_SERIES},
-    border::monotonic_ns,
     context::Series,
 };
 
@@ -17,7 +16,7 @@ pub struct Out<'a> {
     pub(crate) free: std::slice::IterMut<'a, MaybeUninit<BzSample>>,
     pub(crate) dropped: u32,
     pub(crate) now_unix_ns: i64,
-    pub(crate) deadline_mono_ns: u64,
+    pub(crate) deadline: Instant,
     pub(crate) cancelled: Option<&'a AtomicU32>,
 }
 
@@ -53,10 +52,7 @@ impl Out<'_> {
     /// Be back before this: afterwards the process is killed. Give it to whatever may wait.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        let left = Duration::from_nanos(self.deadline_mono_ns.saturating_sub(monotonic_ns()));
-        let now = Instant::now();
-        // A host without a limit may name the end of time.
-        now.checked_add(left).unwrap_or(now + Duration::from_secs(3600))
+        self.deadline
     }
 
     /// Whether the round is over, because of its deadline or of a shutdown. Ask in loops, and return when it is.

@@ -6,7 +6,7 @@
 //! - What the daemon would refuse is refused here, and said in the log: unknown metrics and labels, too many series.
 //! - A sample of a series that was dropped, or never registered, fails the round.
 //!
-//! ```
+//! ```standalone_crate
 //! use bartizan_plugin::{Collector, Ctx, NoConfig, Out, Result, plugin, testing::Host};
 //!
 //! struct Answer(Ctx);
@@ -42,7 +42,10 @@ use std::{
 };
 
 use crate::{
-    abi::{BzCollect, BzCreateArgs, BzEntry, BzHost, BzSample, BzStr, FLOAT, Level, Status},
+    abi::{
+        BzCollect, BzCreateArgs, BzEntry, BzHost, BzSample, BzStr, FLOAT, Level, MAGIC, Status,
+        read_prefix,
+    },
     border::{entry, monotonic_ns},
     collector::Plugin,
     error::{Error, Result},
@@ -140,6 +143,28 @@ impl Host {
     /// [`Status::Panic`] where it panicked.
     pub fn new<C: Plugin>(config_json: &str) -> Result<Self> {
         Self::of_entry(entry::<C>(C::MANIFEST), C::MANIFEST, config_json)
+    }
+
+    /// Creates an instance of a plugin that was loaded from a file, in whatever language it was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::new`]; and what is wrong with the entry or its manifest.
+    ///
+    /// # Safety
+    ///
+    /// The entry is what the file's `bartizan_plugin_v1` returned, and the file stays loaded.
+    pub unsafe fn load(entry: *const BzEntry, config_json: &str) -> Result<Self> {
+        if entry.is_null() {
+            return Err(Error::fatal("entry is null"));
+        }
+        // SAFETY: the caller's promise; an entry says its size.
+        let entry = unsafe { read_prefix(entry) };
+        if entry.magic != MAGIC {
+            return Err(Error::fatal("entry does not begin with BARTIZAN"));
+        }
+        // SAFETY: the caller's promise.
+        Self::of_entry(entry, unsafe { entry.manifest.bytes() }, config_json)
     }
 
     fn of_entry(entry: BzEntry, manifest: &[u8], config_json: &str) -> Result<Self> {

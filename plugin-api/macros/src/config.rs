@@ -36,12 +36,11 @@ fn of_struct(name: &Ident, fields: &Fields) -> Result<TokenStream> {
     let defaults = keys.iter().map(Key::default_function);
     let properties = keys.iter().map(Key::property);
     let required = keys.iter().map(Key::required);
-    let title = name.to_string();
     Ok(quote! {
         const _: () = {
             use ::bartizan_plugin::{Json as __Json, Schema as __Schema, macro_support::serde as __serde};
             #[derive(__serde::Deserialize)]
-            #[serde(crate = "::bartizan_plugin::macro_support::serde", rename = #title, deny_unknown_fields)]
+            #[serde(crate = "::bartizan_plugin::macro_support::serde", expecting = "an object", deny_unknown_fields)]
             struct __Raw { #(#raw),* }
             #(#defaults)*
             #[automatically_derived]
@@ -81,12 +80,11 @@ fn of_enum(name: &Ident, variants: Vec<&syn::Variant>) -> Result<TokenStream> {
         quote! { const DEFAULT: ::core::option::Option<&'static str> = ::core::option::Option::Some(#word); }
     });
     let schema = format!("\"type\":\"string\",\"enum\":{}", json(&words));
-    let title = name.to_string();
     Ok(quote! {
         const _: () = {
             use ::bartizan_plugin::{Json as __Json, Schema as __Schema, macro_support::serde as __serde};
             #[derive(__serde::Deserialize)]
-            #[serde(crate = "::bartizan_plugin::macro_support::serde", rename = #title)]
+            #[serde(crate = "::bartizan_plugin::macro_support::serde", expecting = "one of its words")]
             enum __Raw { #(#[serde(rename = #words)] #idents),* }
             #[automatically_derived]
             impl<'de> __serde::Deserialize<'de> for #name {
