@@ -34,8 +34,9 @@
 
 /** Handle of a series that the host refused; a sample given to it goes nowhere. */
 #define BZ_NO_SERIES UINT32_MAX
-/** A flag of bz_sample: the value of this counter is in f, because it has fractions. */
-#define BZ_FLOAT 1u
+
+/** Flag of a sample: the value of this counter is in f. For counts that have fractions, such as seconds. */
+#define BZ_FLOAT 1
 
 #ifdef __cplusplus
 #define BZ_EXTERN_C extern "C"
@@ -59,7 +60,7 @@ typedef struct bz_label {
     bz_str key, val;
 } bz_label;
 
-/** A measured value; the kind of the metric decides which member counts. */
+/** A measured value; the kind of the metric decides which member counts, and BZ_FLOAT overrules it. */
 typedef union bz_value {
     double f;   /**< of a gauge */
     uint64_t u; /**< of a counter: double loses counts above 2^53 */
@@ -69,7 +70,7 @@ typedef union bz_value {
 /** One measured value of one series. Frozen: it never grows. */
 typedef struct bz_sample {
     uint32_t series; /**< handle that series() returned */
-    uint32_t flags;  /**< zero */
+    uint32_t flags;  /**< BZ_FLOAT or zero */
     bz_value v;
 } bz_sample;
 
@@ -195,7 +196,7 @@ static inline void bz_counter(bz_collect *round, uint32_t series, uint64_t count
     bz_write(round, series, 0, v);
 }
 
-/** Writes a count that has fractions, such as seconds spent. */
+/** Writes a count that has fractions, such as seconds, as it stands. */
 static inline void bz_counter_f64(bz_collect *round, uint32_t series, double count) {
     bz_value v;
     v.f = count;

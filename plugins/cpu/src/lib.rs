@@ -6,7 +6,7 @@
 //!   is made, so that the first round one interval later has a ratio.
 //! - The parts of `cpu_mode_ratio` add up to 1; the time of virtual machines is in `guest` and nowhere else.
 //! - A processor that goes offline takes its series with it, and has the same labels when it comes back.
-//! - Frequencies and temperatures are read every [`SLOW`] at most, and given in each round: they cost more than all the
+//! - Frequencies and temperatures are read every 5 seconds at most, and given in each round: they cost more than all the
 //!   rest, and change more slowly.
 //! - sysinfo is asked for temperatures only, and only of this machine, because it has no root to be given.
 

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! - A mount that does not answer delays a round by a second once, has no values, and disturbs nothing else:
-//!   [`survey`].
+//!   `survey.rs`.
 //! - `disk_usage_ratio` is used / (used + available to users), as `df` says it.
 //! - Each file system is there once, by its shortest mount path; what is no disk is not there.
 //! - Each whole device is there, not its partitions: what it does to a partition it does to the device.

@@ -4,7 +4,7 @@
 //!
 //! - A kernel without pressure (before 4.20, or started with `psi=0`) has no pressure metrics, and that is no error. It
 //!   is asked once.
-//! - `host_info` is always 1: its labels are what it says. They are looked at every [`HOST_EVERY`], and a machine that
+//! - `host_info` is always 1: its labels are what it says. They are looked at every minute, and a machine that
 //!   was renamed is a new series.
 
 mod host;

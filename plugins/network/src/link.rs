@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_procfs::read_value;
+use bartizan_procfs::{KernelFile, read_value};
+
+/// The file that says whether packets can go.
+const STATE: &str = "operstate";
 
 /// Time between two readings of the state of a virtual interface: a machine may have hundreds.
 const VIRTUAL_STATE_EVERY: Duration = Duration::from_secs(5);
@@ -16,7 +19,8 @@ const SPEED_EVERY: Duration = Duration::from_secs(60);
 /// The link of one interface.
 pub(crate) struct Link {
     folder: PathBuf,
-    physical: bool,
+    /// Kept open for a physical interface, which is asked each time. A virtual one has none.
+    physical: Option<KernelFile>,
     up: Option<bool>,
     bytes_per_second: Option<f64>,
     state_at: Option<Instant>,
@@ -27,8 +31,9 @@ impl Link {
     /// The link of the interface whose folder in `/sys/class/net` is this; nothing of it is known yet but whether it is
     /// physical.
     pub(crate) fn new(folder: PathBuf) -> Self {
+        let physical = folder.join("device").exists();
         Self {
-            physical: folder.join("device").exists(),
+            physical: physical.then(|| KernelFile::new(folder.join(STATE))),
             folder,
             up: None,
             bytes_per_second: None,
@@ -39,7 +44,7 @@ impl Link {
 
     /// Whether a device stands behind the interface: a bond, a bridge, a tunnel and `lo` have none.
     pub(crate) fn is_physical(&self) -> bool {
-        self.physical
+        self.physical.is_some()
     }
 
     /// Whether packets can go; none where the kernel does not say.
@@ -55,13 +60,17 @@ impl Link {
     /// Reads what is due at `now`: the state of a physical link each time, its speed now and then, and at once when the
     /// state has changed.
     pub(crate) fn refresh(&mut self, now: Instant) {
-        if self.physical || is_due(self.state_at, VIRTUAL_STATE_EVERY, now) {
-            self.state_at = Some(now);
-            let up = read_value(&self.folder.join("operstate")).map(|state| is_up(&state));
-            if up != self.up {
-                self.up = up;
-                self.speed_at = None;
+        let up = match &mut self.physical {
+            Some(file) => file.read().ok().map(is_up),
+            None if !is_due(self.state_at, VIRTUAL_STATE_EVERY, now) => self.up,
+            None => {
+                self.state_at = Some(now);
+                read_value(&self.folder.join(STATE)).map(|state| is_up(state.as_bytes()))
             }
+        };
+        if up != self.up {
+            self.up = up;
+            self.speed_at = None;
         }
         if is_due(self.speed_at, SPEED_EVERY, now) {
             self.speed_at = Some(now);
@@ -75,8 +84,8 @@ fn is_due(last: Option<Instant>, every: Duration, now: Instant) -> bool {
 }
 
 /// Interfaces without a notion of a link, `lo` and tunnels, are `unknown` while they are in use, and `down` otherwise.
-fn is_up(operstate: &str) -> bool {
-    matches!(operstate, "up" | "unknown")
+fn is_up(operstate: &[u8]) -> bool {
+    matches!(operstate.trim_ascii(), b"up" | b"unknown")
 }
 
 /// The speed in bytes per second. The file holds megabits; −1, or the same without a sign, is "not known".
