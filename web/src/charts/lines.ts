@@ -32,6 +32,9 @@ export interface Drawing {
   readonly firstMs: number | null;
 }
 
+/** A chart before anything is known. */
+export const NOTHING_DRAWN: Drawing = { lines: [], gaps: [], columns: [[]], banded: false, firstMs: null };
+
 /** Samples that arrived over the stream, by the series' key. */
 export interface Tail {
   readonly metric: string;
