@@ -7,7 +7,16 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::{StoreError, open::Store};
 use crate::series::{Frame, Gap, Kind, Labels, SeriesId};
+
+/// What the store's actor accepts. Both are sent by the store to itself.
+pub enum StoreMessage {
+    /// The folder has been opened, or not.
+    Opened(Box<Result<Store, StoreError>>),
+    /// Look after the threads.
+    Tick,
+}
 
 /// What is kept together: written in one piece, acknowledged in one piece.
 #[derive(Debug, Clone, Default)]
@@ -94,4 +103,35 @@ pub struct Point {
     pub min: f64,
     /// The largest.
     pub max: f64,
+}
+
+/// What the store says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreStats {
+    /// Samples that are kept.
+    pub samples: u64,
+    /// Series that are known.
+    pub series: u64,
+    /// Size of the whole folder in bytes; what is not log or segment as of the last second.
+    pub bytes_total: u64,
+    /// Bytes of the log.
+    pub bytes_log: u64,
+    /// Bytes of segments.
+    pub bytes_segments: u64,
+    /// Bytes of everything else: catalogue and state, its copy, small files.
+    pub bytes_sled: u64,
+    /// Time of the oldest sample.
+    pub oldest_ms: Option<i64>,
+    /// Time of the newest sample there ever was.
+    pub newest_ms: Option<i64>,
+    /// Samples lost since the start of the daemon because the store fell behind.
+    pub dropped_samples: u64,
+    /// Samples refused since the store was opened, not newer than their collector's last.
+    pub late_samples: u64,
+    /// Bytes written to log and segments since the store was opened.
+    pub written_bytes: u64,
+    /// Questions answered since the start of the daemon.
+    pub queries: u64,
+    /// What is wrong at present, in words for people.
+    pub degraded: Option<String>,
 }

@@ -1,3 +1,63 @@
 //! The store: a log, sealed segments, and sled as their catalogue.
+//!
+//! ```text
+//!                      ┌─► log ──────┐ full blocks
+//!  StorePort ─► writer ┤             ▼
+//!                      └─► heads ─► keeper ─► segments ─► sled
+//!                            │                  │
+//!                            └──► StoreReader ◄─┘
+//! ```
+//!
+//! # Invariants
+//!
+//! - An acknowledged sample is in the log: it survives `kill -9`. A power cut
+//!   costs at most a second.
+//! - Values come back bit for bit, and nothing is believed that has not passed
+//!   its checksum.
+//! - A number means the same series for as long as the folder lives.
+//! - Whoever appends never waits, and whoever reads never makes a writer wait:
+//!   the lock between them is held for as long as it takes to copy what a
+//!   collector wrote within its last 64 frames.
+//! - The folder stays under `store.max_bytes`: room is made before it is taken,
+//!   and the oldest samples go first.
+//! - Everything but the sled folder explains itself; that folder is small, and
+//!   can be rebuilt.
+//! - The store knows no collector, server, viewer or alert.
 
+mod actor;
+mod checkpoint;
+mod codec;
+mod delta;
+mod error;
+mod folder;
+mod gaps;
+mod groups;
+mod heads;
+mod intake;
+mod keeper;
+mod log;
 pub mod messages;
+mod open;
+mod points;
+mod query;
+mod reader;
+mod record;
+mod replay;
+mod segment;
+mod segment_read;
+mod shared;
+mod sled_state;
+mod state;
+mod state_thread;
+mod table;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod wire;
+mod writer;
+
+pub use actor::{OpenedStore, StoreActor, StoreArguments, StoreState};
+pub use error::StoreError;
+pub use intake::{StoreIntake, StorePort};
+pub use open::Store;
+pub use reader::StoreReader;

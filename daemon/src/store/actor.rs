@@ -1,0 +1,192 @@
+//! The store actor: control only. Samples and questions pass it by.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, atomic::Ordering},
+    thread,
+    time::Duration,
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::{task::spawn_blocking, time::timeout};
+
+use super::{
+    StoreError, StoreReader,
+    intake::StoreIntake,
+    messages::StoreMessage,
+    open::Store,
+    shared::{chain, lock},
+    threads::Running,
+};
+use crate::{
+    config::StoreConfig,
+    series::{Catalog, now_ms},
+    supervision::{ActorState, Node},
+};
+
+const TICK: Duration = Duration::from_secs(1);
+/// How long the store may show no sign of life.
+const BEAT_LIMIT: Duration = Duration::from_secs(20);
+/// The writer looks up five times a second, unless the disk holds it.
+const WRITER_SILENT_MS: i64 = 10_000;
+/// The keeper may wait for the state, and then for the disk.
+const KEEPER_SILENT_MS: i64 = 60_000;
+const OPEN_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// How often a restart tries to take the folder from the threads of the life before.
+const OPEN_RETRY: Duration = Duration::from_millis(100);
+
+/// The behaviour; everything that changes lives in [`StoreState`].
+pub struct StoreActor;
+
+/// What the store is born with.
+#[derive(Debug, Clone)]
+pub struct StoreArguments {
+    /// The state folder.
+    pub path: PathBuf,
+    /// Limit and retention.
+    pub config: StoreConfig,
+    /// The series, shared with everybody.
+    pub catalog: Arc<Catalog>,
+    /// Where samples come from.
+    pub intake: StoreIntake,
+    /// Whom to tell that the store is open.
+    pub reader: StoreReader,
+    /// The store as the daemon's start opened it; later starts open it themselves.
+    pub opened: OpenedStore,
+    /// Its place in the tree.
+    pub node: Node,
+}
+
+/// An open store on its way to the actor.
+#[derive(Debug, Clone, Default)]
+pub struct OpenedStore(Arc<Mutex<Option<Store>>>);
+
+impl OpenedStore {
+    /// Holds `store` until the actor takes it.
+    pub fn new(store: Store) -> Self {
+        Self(Arc::new(Mutex::new(Some(store))))
+    }
+
+    fn take(&self) -> Option<Store> {
+        lock(&self.0).take()
+    }
+}
+
+/// What the store remembers between messages.
+pub struct StoreState {
+    arguments: StoreArguments,
+    running: Option<Running>,
+}
+
+impl Actor for StoreActor {
+    type Msg = StoreMessage;
+    type State = StoreState;
+    type Arguments = StoreArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<StoreMessage>,
+        arguments: StoreArguments,
+    ) -> Result<StoreState, ActorProcessingErr> {
+        arguments.node.set_state(ActorState::Starting);
+        arguments.node.expect_beats(OPEN_LIMIT);
+        open_on_a_thread(&arguments, myself)?;
+        Ok(StoreState { arguments, running: None })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<StoreMessage>,
+        message: StoreMessage,
+        state: &mut StoreState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            StoreMessage::Opened(opened) => state.opened(*opened, &myself),
+            StoreMessage::Tick => state.tick(&myself),
+        }
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<StoreMessage>,
+        state: &mut StoreState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.arguments.node.expect_no_beats();
+        state.arguments.reader.set(None);
+        let Some(running) = state.running.take() else { return Ok(()) };
+        running.ask_to_stop();
+        if timeout(STOP_LIMIT, spawn_blocking(|| running.join())).await.is_err() {
+            tracing::warn!("store is still busy with the disk after {STOP_LIMIT:?}");
+        }
+        state.arguments.node.set_state(ActorState::Stopped);
+        Ok(())
+    }
+}
+
+impl StoreState {
+    fn opened(
+        &mut self,
+        opened: Result<Store, StoreError>,
+        myself: &ActorRef<StoreMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let running = Running::start(opened?, &self.arguments.intake)?;
+        self.arguments.reader.set(Some(running.shared.clone()));
+        self.running = Some(running);
+        self.arguments.node.set_state(ActorState::Up);
+        self.arguments.node.expect_beats(BEAT_LIMIT);
+        self.tick(myself)
+    }
+
+    fn tick(&mut self, myself: &ActorRef<StoreMessage>) -> Result<(), ActorProcessingErr> {
+        let Some(running) = &self.running else { return Ok(()) };
+        if !running.is_whole() {
+            return Err("a thread of the store has ended".into());
+        }
+        let (shared, node) = (&running.shared, &self.arguments.node);
+        let now = now_ms();
+        let silent = |beat: i64, limit: i64| now.saturating_sub(beat) > limit;
+        let writer_silent = silent(shared.writer_beat_ms.load(Ordering::Relaxed), WRITER_SILENT_MS);
+        let keeper_silent = silent(shared.keeper_beat_ms.load(Ordering::Relaxed), KEEPER_SILENT_MS);
+        if !writer_silent && !keeper_silent {
+            node.beat();
+        }
+        let (bytes, batches) = self.arguments.intake.waiting();
+        node.set_queue(batches);
+        let behind = (bytes > 1 << 20).then(|| format!("{} MiB wait for the disk", bytes >> 20));
+        let detail = shared.degraded().or(behind);
+        node.set_detail(detail.as_deref());
+        myself.send_after(TICK, || StoreMessage::Tick);
+        Ok(())
+    }
+}
+
+/// Opens the store on a thread of its own, and tells the actor.
+fn open_on_a_thread(
+    arguments: &StoreArguments,
+    myself: ActorRef<StoreMessage>,
+) -> Result<(), StoreError> {
+    let StoreArguments { path, config, catalog, opened, .. } = arguments.clone();
+    let work = move || {
+        let mut left = STOP_LIMIT.as_millis() / OPEN_RETRY.as_millis();
+        let store = loop {
+            let store = opened.take().map_or_else(|| Store::open(&path, &config, &catalog), Ok);
+            match store {
+                // The threads of the life before may not have let go of the folder yet.
+                Err(StoreError::InUse { .. }) if left > 0 => {
+                    left -= 1;
+                    thread::sleep(OPEN_RETRY);
+                }
+                store => break store,
+            }
+        };
+        if let Err(error) = &store {
+            tracing::error!(error = chain(error), "store did not open");
+        }
+        // If the actor has ended meanwhile, the store is dropped, and the folder with it.
+        let _ = myself.cast(StoreMessage::Opened(Box::new(store)));
+    };
+    let name = "store-open".to_owned();
+    thread::Builder::new().name(name).spawn(work).map_err(StoreError::Thread)?;
+    Ok(())
+}

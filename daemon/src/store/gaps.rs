@@ -1,0 +1,183 @@
+//! The gaps of one collector: pure bookkeeping.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+/// So many gaps are remembered; the oldest go first.
+const GAPS_MAX: usize = 4096;
+
+/// What a query says where nothing else explains a hole.
+pub(super) const UNEXPLAINED: &str = "no sample was received";
+
+/// The gaps of one collector, by their beginning.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GapBook {
+    gaps: BTreeMap<i64, Told>,
+    open: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    to_ms: Option<i64>,
+    reason: Arc<str>,
+    /// Not yet in the state.
+    new: bool,
+}
+
+/// A gap without the collector's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) from_ms: i64,
+    pub(super) to_ms: Option<i64>,
+    pub(super) reason: Arc<str>,
+}
+
+impl GapBook {
+    /// Takes in a gap, or its end; `new` unless it comes from the state.
+    pub(super) fn tell(&mut self, stretch: Stretch, new: bool) {
+        let Stretch { from_ms, to_ms, reason } = stretch;
+        self.open += usize::from(to_ms.is_none());
+        let before = self.gaps.insert(from_ms, Told { to_ms, reason, new });
+        self.open -= usize::from(before.is_some_and(|before| before.to_ms.is_none()));
+        if self.gaps.len() > GAPS_MAX
+            && let Some((_, gone)) = self.gaps.pop_first()
+        {
+            self.open -= usize::from(gone.to_ms.is_none());
+        }
+    }
+
+    /// Ends what is open: there is a frame at `at_ms`.
+    pub(super) fn end(&mut self, at_ms: i64) {
+        if self.open == 0 {
+            return;
+        }
+        for told in self.gaps.range_mut(..=at_ms).map(|(_, told)| told) {
+            if told.to_ms.is_none() {
+                told.to_ms = Some(at_ms);
+                told.new = true;
+                self.open -= 1;
+            }
+        }
+    }
+
+    /// Whether one is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.open > 0
+    }
+
+    /// Those that reach into `from_ms..to_ms`, oldest first.
+    pub(super) fn within(&self, from_ms: i64, to_ms: i64) -> Vec<Stretch> {
+        let ends_later = |told: &Told| told.to_ms.is_none_or(|end| end > from_ms);
+        self.gaps
+            .range(..to_ms)
+            .filter(|(_, told)| ends_later(told))
+            .map(|(from, told)| Stretch::new(*from, told))
+            .collect()
+    }
+
+    /// Forgets those that ended before `before_ms`; answers where they began.
+    pub(super) fn expire(&mut self, before_ms: i64) -> Vec<i64> {
+        let old = |told: &Told| told.to_ms.is_some_and(|end| end < before_ms);
+        let gone: Vec<i64> =
+            self.gaps.iter().filter(|(_, told)| old(told)).map(|(from, _)| *from).collect();
+        for from in &gone {
+            self.gaps.remove(from);
+        }
+        gone
+    }
+
+    /// Those that the state does not know yet; from now on it does.
+    pub(super) fn take_new(&mut self) -> Vec<Stretch> {
+        let mut taken = Vec::new();
+        for (from, told) in self.gaps.iter_mut().filter(|(_, told)| told.new) {
+            told.new = false;
+            taken.push(Stretch::new(*from, told));
+        }
+        taken
+    }
+
+    /// The state has not kept what [`take_new`](Self::take_new) gave.
+    pub(super) fn renew(&mut self, from_ms: i64) {
+        if let Some(told) = self.gaps.get_mut(&from_ms) {
+            told.new = true;
+        }
+    }
+}
+
+impl Stretch {
+    fn new(from_ms: i64, told: &Told) -> Self {
+        Self { from_ms, to_ms: told.to_ms, reason: told.reason.clone() }
+    }
+}
+
+/// The parts of a hole that no recorded gap covers and that are longer than `least_ms`.
+pub(super) fn uncovered(
+    hole: (i64, Option<i64>),
+    recorded: &[Stretch],
+    least_ms: i64,
+) -> Vec<(i64, Option<i64>)> {
+    let (mut from, to) = hole;
+    let end = to.unwrap_or(i64::MAX);
+    let mut parts = Vec::new();
+    for gap in recorded {
+        if gap.from_ms >= end {
+            break;
+        }
+        if gap.from_ms.saturating_sub(from) > least_ms {
+            parts.push((from, Some(gap.from_ms)));
+        }
+        from = from.max(gap.to_ms.unwrap_or(i64::MAX));
+        if from >= end {
+            return parts;
+        }
+    }
+    let whole_is_one = from == hole.0;
+    if whole_is_one || end.saturating_sub(from) > least_ms {
+        parts.push((from, to));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stretch(from_ms: i64, to_ms: Option<i64>) -> Stretch {
+        Stretch { from_ms, to_ms, reason: "test".into() }
+    }
+
+    #[test]
+    fn an_open_gap_is_ended_by_the_next_frame_only_once() {
+        let mut book = GapBook::default();
+        book.tell(stretch(10, None), true);
+        book.end(9);
+        assert!(book.is_open(), "a frame from before the gap");
+        book.end(20);
+        book.end(21);
+        assert!(!book.is_open());
+        assert_eq!(book.within(0, 100), [stretch(10, Some(20))]);
+        assert_eq!(book.within(20, 100), []);
+        book.tell(stretch(10, Some(19)), true);
+        assert_eq!(book.within(0, 11), [stretch(10, Some(19))], "told again");
+    }
+
+    #[test]
+    fn the_state_is_told_once_unless_it_failed() {
+        let mut book = GapBook::default();
+        book.tell(stretch(1, Some(2)), false);
+        book.tell(stretch(5, None), true);
+        assert_eq!(book.take_new(), [stretch(5, None)]);
+        assert_eq!(book.take_new(), []);
+        book.renew(5);
+        assert_eq!(book.take_new().len(), 1);
+        assert_eq!(book.expire(3), [1]);
+    }
+
+    #[test]
+    fn only_what_nothing_covers_is_unexplained() {
+        let recorded = [stretch(20, Some(40)), stretch(50, Some(60))];
+        assert_eq!(uncovered((0, Some(70)), &recorded, 15), [(0, Some(20))]);
+        assert_eq!(uncovered((25, Some(30)), &recorded, 0), []);
+        assert_eq!(uncovered((60, None), &recorded, 15), [(60, None)]);
+        assert_eq!(uncovered((0, None), &[stretch(-5, None)], 15), []);
+    }
+}

@@ -1,0 +1,307 @@
+//! Opening: from what a folder holds to a store that goes on where it ended.
+//!
+//! Segments and log are believed first; the state only saves reading all of them.
+//! A state that does not open, or knows less than the segments, is rebuilt.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::UNIX_EPOCH,
+};
+
+use super::{
+    StoreError, checkpoint,
+    folder::Folder,
+    gaps::Stretch,
+    keeper::Keeper,
+    log::log_files,
+    replay::Replay,
+    segment::{DAY_MS, SegmentFacts},
+    segment_read::Segment,
+    shared::{Limits, Part, Shared, View, chain},
+    sled_state::SledState,
+    state::{Contents, StateStore},
+    state_thread::StateThread,
+    writer::Writer,
+};
+use crate::{
+    config::StoreConfig,
+    series::{Catalog, Gap, Series, SeriesId, now_ms},
+};
+
+/// An open store, not yet at work: its folder is taken, its past is known.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) shared: Arc<Shared>,
+    pub(super) writer: Writer,
+    pub(super) keeper: Keeper,
+    pub(super) config: StoreConfig,
+    pub(super) folder: Folder,
+}
+
+impl Store {
+    /// Opens the store in `path`, and fills `catalog` with the series it knows.
+    ///
+    /// Takes a second or so for a large store: call it from a thread that may wait.
+    pub fn open(
+        path: &Path,
+        config: &StoreConfig,
+        catalog: &Arc<Catalog>,
+    ) -> Result<Self, StoreError> {
+        let folder = Folder::take(path)?;
+        let path = folder.path().to_owned();
+        let mut files = list_segments(&path.join("segments"))?;
+        let (state, mut contents) = open_state(&path)?;
+        let unindexed = adopt_segments(&mut files, &mut contents);
+        let stated: BTreeMap<u32, Series> = contents.series.clone();
+
+        let next_segment = files.keys().next_back().map_or(1, |id| id + 1);
+        let segments = files.into_iter().map(|(id, (facts, _))| (id, Arc::new(facts))).collect();
+        let mut view = View { segments, ..View::default() };
+        for end in &contents.streams {
+            let place = view.heads.place(&end.server, &end.collector);
+            let stream = &mut view.heads.streams[place];
+            stream.last_ms = stream.last_ms.max(Some(end.last_ms));
+            stream.sealed_ms = stream.last_ms;
+            stream.interval_ms = end.interval_ms;
+        }
+        for Gap { server, collector, from_ms, to_ms, reason } in contents.gaps {
+            let place = view.heads.place(&server, &collector);
+            view.heads.streams[place].gaps.tell(Stretch { from_ms, to_ms, reason }, false);
+        }
+
+        let mut replay = Replay::new(view, contents.series);
+        let logs =
+            log_files(&path.join("log")).map_err(StoreError::file("list", path.join("log")))?;
+        let newest = logs.last().map(|(sequence, _)| *sequence);
+        for (sequence, _) in &logs {
+            replay.read_file(&path.join("log"), *sequence, Some(*sequence) == newest)?;
+        }
+        let Replay { mut view, series, clean, highest, samples, .. } = replay;
+        fill_catalog(&path, catalog, series, highest)?;
+
+        let indexed = indexed_series(&stated, catalog);
+        let next_sequence = newest.map_or(1, |newest| newest + 1);
+        let limits = Limits::new(config.max_bytes);
+        let store = contents.store.unwrap_or_else(new_store_id);
+        tell_absence(&mut view, clean);
+        let segments = view.segments.len();
+        let shared = Arc::new(Shared::new(path, catalog.clone(), limits, view));
+        shared.logs().extend(log_files(&shared.log_folder()).unwrap_or_default());
+        let state = StateThread::start(state)?;
+        let writer = Writer::new(shared.clone(), store, next_sequence);
+        let mut keeper =
+            Keeper::new(shared.clone(), store, state, next_segment, indexed, unindexed);
+        keeper.measure();
+        match keeper.index() {
+            Ok(()) => keeper.drop_logs(next_sequence)?,
+            // Log and segments hold it all; the keeper tries again.
+            Err(error) => shared.set_trouble(Part::State, Some(&chain(&error))),
+        }
+        tracing::info!(path = %shared.path.display(), segments, samples_in_log = samples, clean, "store opened");
+        Ok(Self { shared, writer, keeper, config: config.clone(), folder })
+    }
+}
+
+type Segments = BTreeMap<u64, (SegmentFacts, PathBuf)>;
+
+/// The segments in the folder; drafts are deleted. What is known only from the
+/// name is filled in later.
+fn list_segments(segments: &Path) -> Result<Segments, StoreError> {
+    let mut found = Segments::new();
+    let failed = |path: &Path| StoreError::file("list", path.to_owned());
+    let raw = segments.join("raw");
+    if !raw.exists() {
+        return Ok(found);
+    }
+    for day in fs::read_dir(&raw).map_err(failed(&raw))? {
+        let folder = day.map_err(failed(&raw))?.path();
+        let name = folder.file_name().and_then(|name| name.to_str());
+        let Some(day) = name.and_then(|name| name.parse().ok()) else { continue };
+        for entry in fs::read_dir(&folder).map_err(failed(&folder))? {
+            let path = entry.map_err(failed(&folder))?.path();
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("tmp") => fs::remove_file(&path).map_err(failed(&path))?,
+                Some("seg") => {
+                    let Ok(id) = u64::from_str_radix(stem, 16) else { continue };
+                    let bytes = path.metadata().map_or(0, |facts| facts.len());
+                    let (first_ms, last_ms) = (day * DAY_MS, (day + 1) * DAY_MS - 1);
+                    let facts = SegmentFacts { id, day, first_ms, last_ms, bytes, samples: 0 };
+                    found.insert(id, (facts, path));
+                }
+                _ => (),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Opens the state; one that does not open is put aside. One that is empty begins
+/// with the checkpoint.
+fn open_state(path: &Path) -> Result<(SledState, Contents), StoreError> {
+    let folder = path.join("sled");
+    let damage = match SledState::open(&folder) {
+        Ok((state, contents)) if contents.unreadable == 0 => {
+            return from_checkpoint(path, state, contents);
+        }
+        Ok((_, contents)) => format!("{} keys make no sense", contents.unreadable),
+        // A full disk is no damage.
+        Err(StoreError::State { step, source: sled::Error::Io(source) })
+            if source.kind() == ErrorKind::StorageFull =>
+        {
+            return Err(StoreError::State { step, source: sled::Error::Io(source) });
+        }
+        Err(error) => chain(&error),
+    };
+    let seconds = UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
+    let aside = path.join(format!("sled.damaged-{seconds}"));
+    fs::rename(&folder, &aside).map_err(StoreError::file("put aside", &folder))?;
+    tracing::error!(
+        damage,
+        aside = %aside.display(),
+        "store state is damaged: put aside, and rebuilt from checkpoint, segments and log"
+    );
+    let (state, contents) = SledState::open(&folder)?;
+    from_checkpoint(path, state, contents)
+}
+
+/// Gives an empty state what the last checkpoint says.
+fn from_checkpoint(
+    path: &Path,
+    mut state: SledState,
+    mut contents: Contents,
+) -> Result<(SledState, Contents), StoreError> {
+    let file = path.join("checkpoint").join(checkpoint::FILE);
+    if contents.store.is_some() || !file.exists() {
+        return Ok((state, contents));
+    }
+    match checkpoint::read(&file) {
+        Ok(changes) => {
+            tracing::warn!(keys = changes.0.len(), "store state is taken from its checkpoint");
+            state.apply(&changes)?;
+            state.scan(&mut |key, value| contents.take_in(key, value))?;
+        }
+        // Segments and log still tell everything but older gaps.
+        Err(error) => tracing::error!(error = chain(&error), "store checkpoint is of no use"),
+    }
+    Ok((state, contents))
+}
+
+/// Fills in what the state does not know of the segments that are there, and
+/// forgets those that are not. Answers the segments that the state has to be told.
+fn adopt_segments(files: &mut Segments, contents: &mut Contents) -> Vec<SegmentFacts> {
+    let mut unindexed = Vec::new();
+    let newest = files.last_key_value().map(|(id, (_, path))| Segment::open(path, *id));
+    let numbers = newest.and_then(|segment| segment.ok()?.table().ok()).map_or(0, |t| t.numbers);
+    // A state that has lost series says nothing of it: ask every segment then.
+    let complete = (0..numbers).all(|id| contents.series.contains_key(&id));
+    for (id, (facts, file)) in files {
+        if let Some(known) = contents.segments.get(id).filter(|_| complete) {
+            *facts = known.clone();
+            continue;
+        }
+        match Segment::open(file, *id).and_then(|segment| Ok((segment.table()?, segment))) {
+            Ok((table, segment)) => {
+                for (id, series) in table.series {
+                    contents.series.entry(id.0).or_insert_with(|| (*series).clone());
+                }
+                contents.streams.extend(table.streams);
+                *facts = segment.facts().clone();
+                unindexed.push(facts.clone());
+            }
+            Err(error) => {
+                tracing::error!(error = chain(&error), "store cannot read a segment");
+                unindexed.push(facts.clone());
+            }
+        }
+    }
+    unindexed
+}
+
+/// Gives every series its number again. A number whose series is lost is taken by
+/// a series without a name, so that it never means another one.
+fn fill_catalog(
+    path: &Path,
+    catalog: &Catalog,
+    mut series: BTreeMap<u32, Series>,
+    highest: Option<u32>,
+) -> Result<(), StoreError> {
+    let highest = highest.max(series.keys().next_back().copied());
+    let Some(highest) = highest else { return Ok(()) };
+    let mut taken = BTreeSet::new();
+    for number in 0..=highest {
+        let wrong = || StoreError::Numbers { path: path.to_owned(), id: number };
+        let known = catalog.get(SeriesId(number));
+        let found = series.remove(&number);
+        if let Some(known) = known {
+            let same =
+                found.is_none_or(|found| same_identity(&found, &known) || found.server.is_empty());
+            if !same {
+                return Err(wrong());
+            }
+            continue;
+        }
+        let found = found.filter(|found| taken.insert(identity(found)));
+        let found = found.unwrap_or_else(|| nameless(number));
+        if catalog.intern(found).map_err(|_| wrong())? != SeriesId(number) {
+            return Err(wrong());
+        }
+    }
+    Ok(())
+}
+
+fn same_identity(one: &Series, other: &Series) -> bool {
+    identity(one) == identity(other)
+}
+
+fn identity(series: &Series) -> (Arc<str>, Arc<str>, crate::series::Labels) {
+    (series.server.clone(), series.metric.clone(), series.labels.clone())
+}
+
+fn nameless(number: u32) -> Series {
+    Series {
+        server: "".into(),
+        collector: "".into(),
+        metric: format!("lost {number}").into(),
+        labels: crate::series::Labels::default(),
+        unit: "".into(),
+        kind: crate::series::Kind::Gauge,
+        interval_ms: 0,
+    }
+}
+
+fn indexed_series(stated: &BTreeMap<u32, Series>, catalog: &Catalog) -> Vec<Option<Arc<Series>>> {
+    let all = (0..catalog.len()).map(|index| {
+        let number = u32::try_from(index).ok()?;
+        let known = catalog.get(SeriesId(number))?;
+        stated.get(&number).is_some_and(|stated| *stated == *known).then_some(known)
+    });
+    all.collect()
+}
+
+/// Opens the gaps that the daemon's own absence leaves, until each collector's next frame.
+fn tell_absence(view: &mut View, clean: bool) {
+    let reason: Arc<str> =
+        if clean { "bartizan was stopped" } else { "bartizan was killed" }.into();
+    for stream in &mut view.heads.streams {
+        if let Some(last_ms) = stream.last_ms
+            && !stream.gaps.is_open()
+        {
+            let from_ms = last_ms.saturating_add(stream.interval_ms.max(1).into());
+            stream.gaps.tell(Stretch { from_ms, to_ms: None, reason: reason.clone() }, true);
+        }
+    }
+}
+
+fn new_store_id() -> u128 {
+    let mut id = [0; 16];
+    // Without the system's randomness the time tells stores apart well enough.
+    if getrandom::fill(&mut id).is_err() {
+        id[..8].copy_from_slice(&now_ms().to_le_bytes());
+    }
+    u128::from_le_bytes(id)
+}

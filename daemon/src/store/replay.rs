@@ -1,0 +1,175 @@
+//! Reading the log back, at start.
+//!
+//! # Invariants
+//!
+//! - A frame is taken in only behind its own key frame, with nothing lost between.
+//! - A number that was declared for one series never gets the samples of another.
+//! - What is in segments already is not taken in again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs::{self, OpenOptions},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{
+    StoreError,
+    delta::Delta,
+    gaps::Stretch,
+    heads::HeadFrame,
+    log::{Found, LOG_HEADER, log_path, read_log},
+    record::{FrameRecord, Record, Schema},
+    shared::View,
+    wire::Input,
+};
+use crate::series::{Gap, Series, SeriesId};
+
+/// What has been read so far.
+#[derive(Debug)]
+pub(super) struct Replay {
+    /// Heads and segments.
+    pub(super) view: View,
+    /// The series by number, as last declared.
+    pub(super) series: BTreeMap<u32, Series>,
+    /// Whether the last thing written was the mark of a clean stop.
+    pub(super) clean: bool,
+    /// The highest number that a frame names.
+    pub(super) highest: Option<u32>,
+    /// Samples taken in.
+    pub(super) samples: u64,
+    /// Numbers that were declared for two series; frames of this log are not to be trusted with them.
+    disputed: BTreeSet<u32>,
+}
+
+/// A schema of the file being read, and how far its frames have been followed.
+struct Reading {
+    schema: Arc<Schema>,
+    delta: Delta,
+    /// Whether nothing has been lost since the last key frame.
+    whole: bool,
+    /// Whether the next frame kept has to open a chunk, which only a key frame can.
+    needs_key: bool,
+}
+
+impl Replay {
+    /// Starts from what segments and state say.
+    pub(super) fn new(view: View, series: BTreeMap<u32, Series>) -> Self {
+        let (clean, highest, samples) = (false, None, 0);
+        Self { view, series, clean, highest, samples, disputed: BTreeSet::new() }
+    }
+
+    /// Reads a file. Of the newest, a torn tail is cut off.
+    pub(super) fn read_file(
+        &mut self,
+        logs: &Path,
+        sequence: u64,
+        is_newest: bool,
+    ) -> Result<(), StoreError> {
+        let path = log_path(logs, sequence);
+        let bytes = fs::read(&path).map_err(StoreError::file("read log", &path))?;
+        let mut readings: HashMap<u64, Reading> = HashMap::new();
+        let (mut lost_bytes, mut lost_frames) = (0, 0u64);
+        let end = read_log(&bytes, sequence, |found| match found {
+            Found::Lost(range) => {
+                lost_bytes += range.len();
+                readings.values_mut().for_each(|reading| reading.whole = false);
+            }
+            Found::Record(record) => {
+                self.clean = record == Record::Stop;
+                match record {
+                    Record::Frame(frame) => {
+                        lost_frames += u64::from(!self.take_frame(sequence, frame, &mut readings));
+                    }
+                    Record::Series(id, series) => self.take_series(id, series),
+                    Record::Gap(gap) => self.take_gap(gap),
+                    Record::Stop => (),
+                }
+            }
+        });
+        for stream in &mut self.view.heads.streams {
+            stream.close();
+        }
+        let tail = bytes.len().saturating_sub(end.max(LOG_HEADER));
+        if lost_bytes > 0 || lost_frames > 0 || (tail > 0 && !is_newest) {
+            tracing::error!(log = %path.display(), lost_bytes, lost_frames, tail, "store log is damaged: the rest was read");
+        }
+        if tail > 0 && is_newest {
+            tracing::warn!(log = %path.display(), tail, "store log ended in a half-written record, which was cut off");
+            let file = OpenOptions::new().write(true).open(&path);
+            file.and_then(|file| file.set_len(end as u64))
+                .map_err(StoreError::file("cut log", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a frame in; whether it could be read.
+    fn take_frame(
+        &mut self,
+        sequence: u64,
+        frame: FrameRecord<'_>,
+        readings: &mut HashMap<u64, Reading>,
+    ) -> bool {
+        if let Some(schema) = frame.definition {
+            self.highest = self.highest.max(schema.series.last().map(|id| id.0));
+            let known = readings.get(&frame.schema).map(|reading| reading.schema.clone());
+            let schema =
+                known.filter(|known| **known == schema).unwrap_or_else(|| Arc::new(schema));
+            let delta = Delta::new(schema.series.len());
+            readings.insert(frame.schema, Reading { schema, delta, whole: true, needs_key: false });
+        }
+        let Some(reading) = readings.get_mut(&frame.schema).filter(|reading| reading.whole) else {
+            return false;
+        };
+        let mut input = Input::new(frame.body);
+        let mut samples = 0;
+        let read = reading.delta.decode(frame.head, &mut input, |_, _| samples += 1);
+        let Some(at_ms) = read.filter(|_| input.is_empty()) else {
+            reading.whole = false;
+            return false;
+        };
+        let place = self.view.heads.place(&reading.schema.server, &reading.schema.collector);
+        let stream = &mut self.view.heads.streams[place];
+        let is_new = stream.last_ms.is_none_or(|last| at_ms > last);
+        stream.gaps.end(at_ms);
+        let disputed = reading.schema.series.iter().any(|id| self.disputed.contains(&id.0));
+        let is_key = frame.head & 0x7f == 0;
+        if !is_new {
+            // Chunks are sealed whole: what follows a sealed one begins with a key frame.
+            reading.needs_key = true;
+            return true;
+        }
+        if disputed || (reading.needs_key && !is_key) {
+            reading.needs_key = true;
+            return false;
+        }
+        reading.needs_key = false;
+        let frame = HeadFrame { at_ms, head: frame.head, body: frame.body, samples };
+        stream.push(sequence, &reading.schema, frame);
+        self.samples += samples;
+        true
+    }
+
+    fn take_series(&mut self, id: SeriesId, series: Series) {
+        let identity =
+            |series: &Series| (series.server.clone(), series.metric.clone(), series.labels.clone());
+        match self.series.get(&id.0) {
+            Some(known) if identity(known) != identity(&series) => {
+                tracing::error!(
+                    series = id.0,
+                    "store log names another series by this number: its samples there are left out"
+                );
+                self.disputed.insert(id.0);
+            }
+            _ => {
+                self.series.insert(id.0, series);
+            }
+        }
+    }
+
+    fn take_gap(&mut self, gap: Gap) {
+        let place = self.view.heads.place(&gap.server, &gap.collector);
+        let Gap { from_ms, to_ms, reason, .. } = gap;
+        self.view.heads.streams[place].gaps.tell(Stretch { from_ms, to_ms, reason }, true);
+    }
+}

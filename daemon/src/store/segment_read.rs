@@ -1,0 +1,192 @@
+//! Reading a segment: by position, without holding it in memory.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    StoreError,
+    codec::{ROWS_MAX, read_times, read_values},
+    segment::{
+        DAY_MS, ENTRY, Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION,
+        checksum,
+    },
+    table::Table,
+    wire::Input,
+};
+use crate::series::SeriesId;
+
+/// No column or table is longer; a greater length is a damage.
+const PLACE_MAX: u32 = 64 << 20;
+
+/// An open segment whose header and footer have been checked.
+#[derive(Debug)]
+pub(super) struct Segment {
+    file: File,
+    path: PathBuf,
+    facts: SegmentFacts,
+    table: Place,
+    index: u64,
+    entries: u64,
+}
+
+impl Segment {
+    /// Opens the segment `id`.
+    pub(super) fn open(path: &Path, id: u64) -> Result<Self, StoreError> {
+        let failed =
+            |source| StoreError::File { step: "open segment", path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
+        let at = bytes.checked_sub(FOOTER as u64).filter(|at| *at >= HEADER as u64);
+        let at = at.ok_or_else(|| damaged("it is too short"))?;
+        let mut header = [0; HEADER];
+        file.read_exact_at(&mut header, 0).map_err(failed)?;
+        let mut footer = [0; FOOTER];
+        file.read_exact_at(&mut footer, at).map_err(failed)?;
+        let (covered, trailer) = footer.split_at(FOOTER - 8);
+        let sum = checksum(id, at, covered).to_le_bytes();
+        if header[..4] != *MAGIC || trailer[..4] != sum || trailer[4..] != *FOOTER_MAGIC {
+            return Err(damaged("header or footer is damaged"));
+        }
+        if header[4..6] != VERSION.to_le_bytes() {
+            return Err(damaged("it is in another version"));
+        }
+        let mut input = Input::new(covered);
+        let mut next = || input.array().map(u64::from_le_bytes).unwrap_or_default();
+        let (table_at, table_length, index, entries) = (next(), next(), next(), next());
+        let (day, first_ms, last_ms, samples) =
+            (next() as i64, next() as i64, next() as i64, next());
+        let facts = SegmentFacts { id, day, first_ms, last_ms, bytes, samples };
+        let table = Place { at: table_at as u32, length: table_length as u32 };
+        Ok(Self { file, path: path.to_owned(), facts, table, index, entries })
+    }
+
+    /// What its footer says.
+    pub(super) fn facts(&self) -> &SegmentFacts {
+        &self.facts
+    }
+
+    /// Its series, and whose they are.
+    pub(super) fn table(&self) -> Result<Table, StoreError> {
+        let bytes = self.read(self.table)?;
+        Table::from_bytes(&bytes).ok_or_else(|| self.damaged("its table is damaged"))
+    }
+
+    /// Where the values of a series stand, oldest first, and whether part of the
+    /// index could not be read.
+    pub(super) fn find(&self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {
+        let (mut low, mut high) = (0, self.entries);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.entry(middle)? {
+                Some(entry) if entry.series < series => low = middle + 1,
+                Some(_) => high = middle,
+                // A search cannot step over a damage; reading everything can.
+                None => return self.find_one_by_one(series),
+            }
+        }
+        let mut found = Vec::new();
+        for at in low..self.entries {
+            match self.entry(at)? {
+                Some(entry) if entry.series == series => found.push(entry),
+                Some(_) => break,
+                None => return self.find_one_by_one(series),
+            }
+        }
+        Ok((found, false))
+    }
+
+    /// Times and values of an entry, as long as both are whole.
+    pub(super) fn values(
+        &self,
+        entry: &Entry,
+        times: &[i64],
+    ) -> Result<Vec<(i64, f64)>, StoreError> {
+        let bytes = self.read(entry.values)?;
+        let samples = read_column(&bytes, times);
+        samples.ok_or_else(|| self.damaged("a column of values makes no sense"))
+    }
+
+    /// The times that an entry's values stand at.
+    pub(super) fn times(&self, entry: &Entry) -> Result<Vec<i64>, StoreError> {
+        let bytes = self.read(entry.times)?;
+        let mut input = Input::new(&bytes);
+        let rows = input.u32().map(|rows| rows as usize).filter(|rows| *rows <= ROWS_MAX);
+        let times = rows.and_then(|rows| read_times(input.rest(), rows));
+        times.ok_or_else(|| self.damaged("a column of times makes no sense"))
+    }
+
+    /// First and last time of an entry, in milliseconds since 1970.
+    pub(super) fn span(&self, entry: &Entry) -> (i64, i64) {
+        let start = self.facts.day.wrapping_mul(DAY_MS);
+        (start + i64::from(entry.first), start + i64::from(entry.last))
+    }
+
+    fn find_one_by_one(&self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {
+        let mut found = Vec::new();
+        for at in 0..self.entries {
+            found.extend(self.entry(at)?.filter(|entry| entry.series == series));
+        }
+        found.sort_unstable_by_key(|entry| entry.first);
+        Ok((found, true))
+    }
+
+    /// An entry of the index; `None` if it is damaged.
+    fn entry(&self, number: u64) -> Result<Option<Entry>, StoreError> {
+        let at = self.index + number * ENTRY as u64;
+        let mut bytes = [0; ENTRY];
+        self.file.read_exact_at(&mut bytes, at).map_err(|error| self.failed(error))?;
+        let (covered, sum) = bytes.split_at(ENTRY - 4);
+        if checksum(self.facts.id, at, covered).to_le_bytes() != sum {
+            return Ok(None);
+        }
+        let mut input = Input::new(covered);
+        let mut next = || input.array().map(u32::from_le_bytes).unwrap_or_default();
+        Ok(Some(Entry {
+            series: SeriesId(next()),
+            first: next(),
+            last: next(),
+            times: Place { at: next(), length: next() },
+            values: Place { at: next(), length: next() },
+        }))
+    }
+
+    fn read(&self, place: Place) -> Result<Vec<u8>, StoreError> {
+        if place.length > PLACE_MAX {
+            return Err(self.damaged("a length is out of range"));
+        }
+        let mut bytes = vec![0; place.length as usize + 4];
+        self.file.read_exact_at(&mut bytes, place.at.into()).map_err(|error| self.failed(error))?;
+        let sum = bytes.split_off(place.length as usize);
+        if checksum(self.facts.id, place.at.into(), &bytes).to_le_bytes() != *sum {
+            return Err(self.damaged("a checksum does not fit"));
+        }
+        Ok(bytes)
+    }
+
+    fn failed(&self, source: io::Error) -> StoreError {
+        StoreError::File { step: "read segment", path: self.path.clone(), source }
+    }
+
+    fn damaged(&self, what: &'static str) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), what }
+    }
+}
+
+fn read_column(bytes: &[u8], times: &[i64]) -> Option<Vec<(i64, f64)>> {
+    let mut input = Input::new(bytes);
+    if input.u8()? == 0 {
+        let values = read_values(input.rest(), times.len())?;
+        return Some(times.iter().copied().zip(values).collect());
+    }
+    let present = input.take(times.len().div_ceil(8))?;
+    let has = |row: usize| present[row / 8] >> (row % 8) & 1 == 1;
+    let times: Vec<i64> =
+        times.iter().enumerate().filter(|(row, _)| has(*row)).map(|(_, time)| *time).collect();
+    let values = read_values(input.rest(), times.len())?;
+    Some(times.into_iter().zip(values).collect())
+}

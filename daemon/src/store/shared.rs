@@ -1,0 +1,265 @@
+//! What writer, keeper and readers share: what is where, and how much of it.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    StoreError,
+    heads::Heads,
+    segment::{SegmentFacts, segment_path},
+};
+use crate::series::{Catalog, now_ms};
+
+/// Shared by the store's threads and its readers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The state folder.
+    pub(super) path: PathBuf,
+    /// The series.
+    pub(super) catalog: Arc<Catalog>,
+    /// The limits.
+    pub(super) limits: Limits,
+    view: RwLock<View>,
+    logs: Mutex<BTreeMap<u64, u64>>,
+    segment_bytes: AtomicU64,
+    /// Everything in the folder that is neither log nor segment, as last measured.
+    pub(super) other_bytes: AtomicU64,
+    /// Bytes written since the start, all files together but sled's.
+    pub(super) written_bytes: AtomicU64,
+    /// Samples that were refused because they were not newer than their collector's last.
+    pub(super) late_samples: AtomicU64,
+    /// Why log, and why state, cannot be written at present.
+    troubles: Mutex<[Option<Arc<str>>; 2]>,
+    /// Segments that are gone and that the state still names.
+    dropped_segments: Mutex<Vec<u64>>,
+    /// The log file to be synced next.
+    pub(super) unsynced: Mutex<Option<Arc<File>>>,
+    /// A sync has failed: what the log file holds is not certain to be on the disk.
+    pub(super) sync_failed: AtomicBool,
+    /// The log shall go on in a new file.
+    pub(super) rotate: AtomicBool,
+    /// Number of the log file in use, and when writer and keeper were last seen alive.
+    pub(super) sequence: AtomicU64,
+    pub(super) writer_beat_ms: AtomicI64,
+    pub(super) keeper_beat_ms: AtomicI64,
+}
+
+/// What there is, at one instant.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// What is not sealed.
+    pub(super) heads: Heads,
+    /// What is, by number: of one collector, a later segment holds later samples.
+    pub(super) segments: BTreeMap<u64, Arc<SegmentFacts>>,
+}
+
+/// Sizes that follow from `store.max_bytes`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Of the whole folder.
+    pub(super) max_bytes: u64,
+    /// Of one log file.
+    pub(super) log_file: u64,
+    /// Of all log files; beyond it everything is sealed.
+    pub(super) logs: u64,
+    /// Left free for what sled writes between two measurements.
+    headroom: u64,
+}
+
+/// Who is in trouble.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Log,
+    State,
+}
+
+impl Limits {
+    /// The limits of a folder of `max_bytes`.
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            log_file: (64 << 20).min(max_bytes / 16),
+            logs: (100 << 20).min(max_bytes / 4),
+            headroom: (8 << 20).min(max_bytes / 8),
+        }
+    }
+}
+
+impl Shared {
+    /// Starts with what was found in the folder.
+    pub(super) fn new(path: PathBuf, catalog: Arc<Catalog>, limits: Limits, view: View) -> Self {
+        let segment_bytes = view.segments.values().map(|facts| facts.bytes).sum();
+        Self {
+            path,
+            catalog,
+            limits,
+            view: RwLock::new(view),
+            logs: Mutex::default(),
+            segment_bytes: AtomicU64::new(segment_bytes),
+            other_bytes: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            late_samples: AtomicU64::new(0),
+            troubles: Mutex::default(),
+            dropped_segments: Mutex::default(),
+            unsynced: Mutex::default(),
+            sync_failed: AtomicBool::new(false),
+            rotate: AtomicBool::new(false),
+            sequence: AtomicU64::new(0),
+            writer_beat_ms: AtomicI64::new(now_ms()),
+            keeper_beat_ms: AtomicI64::new(now_ms()),
+        }
+    }
+
+    /// The folder of log files.
+    pub(super) fn log_folder(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// The folder of segments.
+    pub(super) fn segment_folder(&self) -> PathBuf {
+        self.path.join("segments")
+    }
+
+    /// What there is, to be read. Held for as short as possible.
+    pub(super) fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is, to be changed. Held for as short as possible.
+    pub(super) fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log files and their sizes.
+    pub(super) fn logs(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        lock(&self.logs)
+    }
+
+    /// Bytes in log files.
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.logs().values().sum()
+    }
+
+    /// Bytes in segments.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in the whole folder.
+    pub(super) fn total_bytes(&self) -> u64 {
+        self.log_bytes() + self.segment_bytes() + self.other_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Makes room for `bytes` more by deleting the oldest segments; an error if
+    /// there is none left to delete.
+    pub(super) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
+        let most = self.limits.max_bytes.saturating_sub(self.limits.headroom);
+        while self.total_bytes() + bytes > most {
+            let oldest = {
+                let view = self.view();
+                view.segments.values().min_by_key(|facts| (facts.day, facts.id)).cloned()
+            };
+            let Some(oldest) = oldest else {
+                return Err(StoreError::NoRoom { max_bytes: self.limits.max_bytes });
+            };
+            tracing::info!(
+                segment = oldest.id,
+                last_ms = oldest.last_ms,
+                "store deleted its oldest samples to stay under store.max_bytes"
+            );
+            self.drop_segment(&oldest)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a segment.
+    pub(super) fn drop_segment(&self, facts: &SegmentFacts) -> Result<(), StoreError> {
+        let path = segment_path(&self.segment_folder(), facts.day, facts.id);
+        remove_if_there(&path)?;
+        if let Some(folder) = path.parent() {
+            // It is removed with the last segment of its day; before that this fails.
+            let _ = fs::remove_dir(folder);
+        }
+        if self.view_mut().segments.remove(&facts.id).is_some() {
+            self.segment_bytes.fetch_sub(facts.bytes, Ordering::Relaxed);
+            lock(&self.dropped_segments).push(facts.id);
+        }
+        Ok(())
+    }
+
+    /// Takes a finished segment in; the caller changes the heads under the same lock.
+    pub(super) fn add_segment(&self, view: &mut View, facts: SegmentFacts) {
+        self.segment_bytes.fetch_add(facts.bytes, Ordering::Relaxed);
+        view.segments.insert(facts.id, Arc::new(facts));
+    }
+
+    /// Segments that are gone since the last call.
+    pub(super) fn take_dropped_segments(&self) -> Vec<u64> {
+        std::mem::take(&mut *lock(&self.dropped_segments))
+    }
+
+    /// Puts back what the state has not been told.
+    pub(super) fn remember_dropped_segments(&self, ids: Vec<u64>) {
+        lock(&self.dropped_segments).extend(ids);
+    }
+
+    /// Counts bytes that were written.
+    pub(super) fn count_written(&self, bytes: u64) {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Says that a part of the store is in trouble, or no longer; logs the change.
+    pub(super) fn set_trouble(&self, part: Part, trouble: Option<&str>) {
+        let mut troubles = lock(&self.troubles);
+        let place = &mut troubles[part as usize];
+        if place.as_deref() == trouble {
+            return;
+        }
+        match (trouble, &place) {
+            (Some(trouble), _) => tracing::warn!(?part, trouble, "store is degraded"),
+            (None, _) => tracing::info!(?part, "store has recovered"),
+        }
+        *place = trouble.map(Arc::from);
+    }
+
+    /// What is wrong at present.
+    pub(super) fn degraded(&self) -> Option<String> {
+        let troubles: Vec<String> =
+            lock(&self.troubles).iter().flatten().map(|trouble| trouble.to_string()).collect();
+        (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+}
+
+/// Deletes a file; that it is gone already is no error.
+pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::file("delete", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Locks; whoever panicked while holding it changed nothing halfway.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,177 @@
+//! Catalogue and state: which keys there are, and what they say.
+//!
+//! Everything here can be rebuilt from segments, log and checkpoint. It is kept
+//! behind [`StateStore`], so that another engine than sled stays possible.
+//!
+//! ```text
+//!  m store                       → id of the store
+//!  s number                      → series
+//!  g number                      → segment
+//!  t server collector            → interval, until when it is sealed
+//!  p server collector beginning  → gap
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::{
+    StoreError,
+    gaps::Stretch,
+    segment::SegmentFacts,
+    table::StreamEnd,
+    wire::{Input, put_i64, put_series, put_text, put_u64},
+};
+use crate::series::{Gap, Series, SeriesId};
+
+/// Above this, sled would put a value into a file of its own, and one flipped bit
+/// there keeps the whole database from opening.
+const VALUE_MAX: usize = 16 << 10;
+const VERSION: u8 = 0;
+
+/// A keeper of keys and values. Used by one thread only.
+pub(super) trait StateStore: Send {
+    /// Tells every key and its value, by key.
+    fn scan(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
+
+    /// Makes all changes or none. What this returned from survives a power cut.
+    fn apply(&mut self, changes: &Changes) -> Result<(), StoreError>;
+}
+
+/// Changes that belong together; `None` deletes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Changes(pub(super) Vec<(Vec<u8>, Option<Vec<u8>>)>);
+
+/// All that the state says.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) store: Option<u128>,
+    pub(super) series: BTreeMap<u32, Series>,
+    pub(super) segments: BTreeMap<u64, SegmentFacts>,
+    pub(super) streams: Vec<StreamEnd>,
+    pub(super) gaps: Vec<Gap>,
+    /// Keys or values that made no sense.
+    pub(super) unreadable: u64,
+}
+
+impl Changes {
+    /// Names the store.
+    pub(super) fn store(&mut self, id: u128) {
+        self.put(b"mstore".to_vec(), |out| out.extend_from_slice(&id.to_le_bytes()));
+    }
+
+    /// Keeps a series.
+    pub(super) fn series(&mut self, id: SeriesId, series: &Series) {
+        self.put([b"s", &id.0.to_be_bytes()[..]].concat(), |out| put_series(out, series));
+    }
+
+    /// Keeps a segment.
+    pub(super) fn segment(&mut self, facts: &SegmentFacts) {
+        self.put(segment_key(facts.id), |out| {
+            put_i64(out, facts.day);
+            put_i64(out, facts.first_ms);
+            put_i64(out, facts.last_ms);
+            put_u64(out, facts.bytes);
+            put_u64(out, facts.samples);
+        });
+    }
+
+    /// Forgets a segment.
+    pub(super) fn no_segment(&mut self, id: u64) {
+        self.0.push((segment_key(id), None));
+    }
+
+    /// Keeps until when a collector's samples are in segments.
+    pub(super) fn stream(&mut self, end: &StreamEnd) {
+        self.put(stream_key(b't', &end.server, &end.collector), |out| {
+            put_u64(out, end.interval_ms.into());
+            put_i64(out, end.last_ms);
+        });
+    }
+
+    /// Keeps a gap.
+    pub(super) fn gap(&mut self, server: &str, collector: &str, gap: &Stretch) {
+        self.put(gap_key(server, collector, gap.from_ms), |out| {
+            out.push(u8::from(gap.to_ms.is_some()));
+            put_i64(out, gap.to_ms.unwrap_or_default());
+            put_text(out, &gap.reason);
+        });
+    }
+
+    /// Forgets a gap.
+    pub(super) fn no_gap(&mut self, server: &str, collector: &str, from_ms: i64) {
+        self.0.push((gap_key(server, collector, from_ms), None));
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = vec![VERSION];
+        value(&mut bytes);
+        if bytes.len() <= VALUE_MAX {
+            self.0.push((key, Some(bytes)));
+        } else {
+            // Segments and log still tell it.
+            tracing::warn!(bytes = bytes.len(), "store state refused a value that is too long");
+        }
+    }
+}
+
+impl Contents {
+    /// Takes in a key and its value.
+    pub(super) fn take_in(&mut self, key: &[u8], value: &[u8]) {
+        if self.read(key, value).is_none() {
+            self.unreadable += 1;
+        }
+    }
+
+    fn read(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        let (mut key, mut value) = (Input::new(key), Input::new(value));
+        if value.u8()? != VERSION {
+            return None;
+        }
+        match key.u8()? {
+            b'm' => self.store = Some(u128::from_le_bytes(value.array()?)),
+            b's' => {
+                self.series.insert(u32::from_be_bytes(key.array()?), value.series()?);
+            }
+            b'g' => {
+                let id = u64::from_be_bytes(key.array()?);
+                let (day, first_ms, last_ms) = (value.i64()?, value.i64()?, value.i64()?);
+                let (bytes, samples) = (value.u64()?, value.u64()?);
+                let facts = SegmentFacts { id, day, first_ms, last_ms, bytes, samples };
+                self.segments.insert(id, facts);
+            }
+            b't' => self.streams.push(StreamEnd {
+                server: key.text()?.into(),
+                collector: key.text()?.into(),
+                interval_ms: value.u32()?,
+                last_ms: value.i64()?,
+            }),
+            b'p' => {
+                let (server, collector) = (key.text()?.into(), key.text()?.into());
+                let from_ms = i64::from_be_bytes(key.array()?) ^ i64::MIN;
+                let ended = value.u8()? == 1;
+                let to_ms = Some(value.i64()?).filter(|_| ended);
+                let reason = value.text()?.into();
+                self.gaps.push(Gap { server, collector, from_ms, to_ms, reason });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+fn segment_key(id: u64) -> Vec<u8> {
+    [b"g", &id.to_be_bytes()[..]].concat()
+}
+
+fn stream_key(kind: u8, server: &str, collector: &str) -> Vec<u8> {
+    let mut key = vec![kind];
+    put_text(&mut key, server);
+    put_text(&mut key, collector);
+    key
+}
+
+fn gap_key(server: &str, collector: &str, from_ms: i64) -> Vec<u8> {
+    let mut key = stream_key(b'p', server, collector);
+    // Negative times sort before positive ones.
+    key.extend_from_slice(&(from_ms ^ i64::MIN).to_be_bytes());
+    key
+}

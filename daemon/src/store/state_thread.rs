@@ -1,0 +1,88 @@
+//! The thread that owns the state: asked through a bounded queue, answered in time or not at all.
+
+use std::{
+    path::PathBuf,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    StoreError, checkpoint,
+    state::{Changes, StateStore},
+};
+
+/// Requests that may wait.
+const QUEUE: usize = 16;
+/// After this an answer is no longer waited for.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Asks the thread that owns the state. The thread ends when this is dropped, which
+/// waits until it has let go of the state.
+#[derive(Debug)]
+pub(super) struct StateThread {
+    /// There until the end.
+    requests: Option<SyncSender<Request>>,
+    /// Told when the thread has let go of the state.
+    ended: Receiver<()>,
+}
+
+enum Request {
+    Apply(Changes, SyncSender<Result<(), StoreError>>),
+    Checkpoint(PathBuf, SyncSender<Result<u64, StoreError>>),
+}
+
+impl StateThread {
+    /// Hands `state` to a thread of its own.
+    pub(super) fn start(mut state: impl StateStore + 'static) -> Result<Self, StoreError> {
+        let (requests, received) = sync_channel(QUEUE);
+        let (end, ended) = sync_channel(1);
+        let name = "store-state".to_owned();
+        let work = move || {
+            for request in received {
+                // Whoever has stopped waiting asks again.
+                match request {
+                    Request::Apply(changes, reply) => drop(reply.send(state.apply(&changes))),
+                    Request::Checkpoint(path, reply) => {
+                        drop(reply.send(checkpoint::write(&path, &mut state)));
+                    }
+                }
+            }
+            drop(state);
+            let _ = end.send(());
+        };
+        thread::Builder::new().name(name).spawn(work).map_err(StoreError::Thread)?;
+        Ok(Self { requests: Some(requests), ended })
+    }
+
+    /// Makes all changes or none; once this returns they survive a power cut.
+    /// After an error they may or may not have been made.
+    pub(super) fn apply(&self, changes: Changes) -> Result<(), StoreError> {
+        self.ask("write", |reply| Request::Apply(changes, reply))
+    }
+
+    /// Writes all of the state to the file `path`; answers its size.
+    pub(super) fn checkpoint(&self, path: PathBuf) -> Result<u64, StoreError> {
+        self.ask("copy", |reply| Request::Checkpoint(path, reply))
+    }
+
+    fn ask<T>(
+        &self,
+        step: &'static str,
+        request: impl FnOnce(SyncSender<Result<T, StoreError>>) -> Request,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = sync_channel(1);
+        let silent = || StoreError::StateSilent { step, seconds: ANSWER_LIMIT.as_secs() };
+        let requests = self.requests.as_ref().ok_or_else(silent)?;
+        requests.try_send(request(reply)).map_err(|_| silent())?;
+        answer.recv_timeout(ANSWER_LIMIT).unwrap_or_else(|_| Err(silent()))
+    }
+}
+
+impl Drop for StateThread {
+    fn drop(&mut self) {
+        self.requests = None;
+        // Without an answer it hangs in the disk; it holds no more than a lock of its own.
+        let _ = self.ended.recv_timeout(ANSWER_LIMIT);
+    }
+}

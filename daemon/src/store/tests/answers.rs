@@ -1,0 +1,166 @@
+//! Questions: rates, buckets, labels, late samples, holes.
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::series::{Gap, Rate};
+
+#[test]
+fn a_rate_is_what_the_function_says_of_the_stored_samples() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("sent_total", "");
+    let mut value = 0.0;
+    let frames = (0..1500i64).filter(|row| row % 50 > 5).map(|row| {
+        value = if row % 400 == 0 { 10.0 } else { value + (row % 13) as f64 * 100.0 };
+        frame(START_MS + row * 1000, &[(id, value)])
+    });
+    store.write(frames.collect());
+    store.store.writer.leave_file();
+    store.write(rows(id, 1500..1600));
+    store.store.keeper.seal(false).unwrap();
+
+    let question = Query { raw: false, from_ms: START_MS + 100_000, ..everything("sent_total") };
+    let answer = &store.ask(&question).series[0];
+    let mut rate: Option<Rate> = None;
+    let mut model = Vec::new();
+    for point in &store.raw("sent_total")[0].points {
+        let next = match &mut rate {
+            Some(rate) => rate.next(point.at_ms, point.mean, 1000).per_second(),
+            first => {
+                *first = Some(Rate::new(point.at_ms, point.mean));
+                None
+            }
+        };
+        model.extend(next.filter(|_| point.at_ms >= question.from_ms).map(|r| (point.at_ms, r)));
+    }
+    let rates: Vec<_> = answer.points.iter().map(|point| (point.at_ms, point.mean)).collect();
+    assert_eq!(rates, model);
+    assert_eq!((&*answer.unit, answer.kind), ("bytes/s", Kind::Counter));
+}
+
+#[test]
+fn labels_choose_and_order_the_series() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (b, a) = (store.series("used", "b"), store.series("used", "a"));
+    store.write(vec![frame(START_MS, &[(b, 2.0), (a, 1.0)])]);
+    let all: Vec<_> = store.raw("used").iter().map(|series| series.id).collect();
+    assert_eq!(all, [a, b]);
+    let one = Query { labels: vec![("part".into(), "b".into())], ..everything("used") };
+    let one = store.ask(&one).series;
+    assert_eq!((one.len(), one[0].id, one[0].points[0].mean), (1, b, 2.0));
+    assert_eq!(store.ask(&everything("unknown")).series, []);
+}
+
+#[test]
+fn late_and_repeated_frames_are_refused_and_counted() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..10));
+    store.write(rows(id, 5..12));
+    store.write(vec![frame(START_MS + 20_000, &[(id, 1.0), (id, 20.0)])]);
+    assert_eq!(store.bits("load")[..12], expected(0..12));
+    assert_eq!(store.bits("load")[12], (START_MS + 20_000, 20f64.to_bits()), "the last counts");
+    let late = store.store.shared.late_samples.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(late, 5);
+}
+
+#[test]
+fn a_hole_has_the_recorded_reason_or_says_that_nothing_came() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..10));
+    let told = Gap {
+        server: "web-1".into(),
+        collector: "test".into(),
+        from_ms: START_MS + 10_000,
+        to_ms: None,
+        reason: "plugin host was killed".into(),
+    };
+    store.store.writer.write([&Batch { frames: Vec::new(), gaps: vec![told.clone()] }]).unwrap();
+    store.write(rows(id, 20..30));
+    store.write(rows(id, 40..50));
+    store.seal();
+    store.write(rows(id, 50..51));
+    let gaps = |from: i64, to: i64| {
+        let question = Query {
+            from_ms: START_MS + from * 1000,
+            to_ms: START_MS + to * 1000,
+            ..everything("load")
+        };
+        let gaps = store.ask(&question).series.remove(0).gaps.into_iter();
+        let second = |ms: i64| (ms - START_MS) / 1000;
+        gaps.map(|gap| (second(gap.from_ms), gap.to_ms.map(second), gap.reason.to_string()))
+            .collect::<Vec<_>>()
+    };
+    let (told, silent) = (told.reason.to_string(), "no sample was received".to_owned());
+    assert_eq!(gaps(0, 53), [(10, Some(20), told.clone()), (30, Some(40), silent.clone())]);
+    assert_eq!(gaps(12, 15), [(10, Some(20), told)]);
+    assert_eq!(gaps(34, 36), [(30, Some(36), silent.clone())], "both neighbours are elsewhere");
+    assert_eq!(gaps(45, 60), [(51, None, silent.clone())], "nothing came since");
+    assert_eq!(gaps(35, 60), [(30, Some(40), silent.clone()), (51, None, silent)]);
+    assert_eq!(gaps(0, 5), []);
+}
+
+#[test]
+fn a_collector_whose_series_come_and_go_keeps_them_apart() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let ids: Vec<_> = (0..9).map(|n| store.series(&format!("m{n}"), "")).collect();
+    let mut model = vec![Vec::new(); 9];
+    let mut frames = Vec::new();
+    for row in 0..1300i64 {
+        let at = START_MS + row * 1000;
+        let here = (0..9).filter(|n| (row / (37 + *n as i64)) % 3 != *n as i64 % 3);
+        let samples: Vec<_> = here.map(|n| (ids[n], (row * n as i64) as f64 / 8.0)).collect();
+        for (n, id) in ids.iter().enumerate() {
+            let value = samples.iter().find(|(series, _)| series == id);
+            model[n].extend(value.map(|(_, value)| (at, value.to_bits())));
+        }
+        frames.push(frame(at, &samples));
+    }
+    store.write(frames);
+    for _ in 0..2 {
+        for (n, model) in model.iter().enumerate() {
+            assert_eq!(store.bits(&format!("m{n}")), *model);
+        }
+        store.seal();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn whatever_is_written_comes_back_from_log_and_segment(
+        steps in proptest::collection::vec((1i64..5_000, any::<u64>(), 0usize..3), 1..300),
+        buckets in 1usize..50,
+    ) {
+        let folder = TempDir::new().unwrap();
+        let mut store = open(folder.path());
+        let id = store.series("any", "");
+        let mut at = START_MS;
+        let mut model = Vec::new();
+        for (step, bits, then) in &steps {
+            at += step;
+            model.push((at, *bits));
+            store.write(vec![frame(at, &[(id, f64::from_bits(*bits))])]);
+            // Files end anywhere.
+            if *then == 0 && at % 5 == 0 {
+                store.store.writer.leave_file();
+            }
+        }
+        prop_assert_eq!(&store.bits("any"), &model);
+        let question = Query { points: Some(buckets), ..everything("any") };
+        let before = format!("{:?}", store.ask(&question).series[0].points);
+        store.seal();
+        prop_assert_eq!(&store.bits("any"), &model);
+        let after = format!("{:?}", store.ask(&question).series[0].points);
+        prop_assert_eq!(before, after, "buckets do not depend on where samples are");
+        drop(store);
+        prop_assert_eq!(&open(folder.path()).bits("any"), &model);
+    }
+}

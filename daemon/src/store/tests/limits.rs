@@ -1,0 +1,77 @@
+//! Age and size: what is deleted, and when.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{super::folder::bytes_below, *};
+use crate::config::Retention;
+
+#[test]
+fn segments_go_when_their_last_sample_is_too_old() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..100));
+    store.seal();
+    store.write(rows(id, 100..200));
+    store.seal();
+    store.store.keeper.expire(START_MS + 100_000).unwrap();
+    assert_eq!(store.bits("load"), expected(100..200));
+    assert_eq!(files(folder.path(), "seg").len(), 1);
+    store.store.keeper.expire(START_MS + 300_000).unwrap();
+    assert_eq!(store.bits("load"), []);
+    assert_eq!(files(folder.path(), "seg").len(), 0);
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(store.catalog.of_metric("web-1", "load"), [id], "its number is not given away");
+}
+
+#[test]
+fn the_folder_never_grows_over_its_limit_and_the_oldest_goes_first() {
+    let folder = TempDir::new().unwrap();
+    let max_bytes = 4 << 20;
+    let retention = Retention { raw: Duration::from_secs(7 * 24 * 3600) };
+    let config = StoreConfig { path: None, max_bytes, retention };
+    let mut store = open_with(folder.path(), &config);
+    let ids: Vec<_> = (0..40).map(|n| store.series("noise", &n.to_string())).collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let (mut written, mut largest) = (0, 0);
+    for batch in 0..160i64 {
+        let frames = (0..100).map(|row| {
+            let at = START_MS + (batch * 100 + row) * 1000;
+            frame(at, &ids.iter().map(|id| (*id, random.f64())).collect::<Vec<_>>())
+        });
+        store.write(frames.collect());
+        written += 100 * 40;
+        if store.store.shared.log_bytes() > store.store.shared.limits.logs {
+            store.seal();
+        }
+        store.store.keeper.stay_under_limit().unwrap();
+        largest = largest.max(bytes_below(folder.path()));
+    }
+    assert!(largest <= max_bytes, "{largest} bytes");
+    assert!(largest > max_bytes / 2, "{largest} bytes: the room is used");
+    let kept = store.bits("noise");
+    assert!(kept.len() < written, "{} of {written} samples", kept.len());
+    let newest = kept.iter().map(|(at, _)| *at).max();
+    assert_eq!(newest, Some(START_MS + 15_999 * 1000));
+}
+
+#[test]
+fn a_folder_with_no_room_at_all_refuses_and_recovers() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..10));
+    drop(store);
+    std::fs::write(folder.path().join("foreign"), vec![0; 3 << 20]).unwrap();
+    let config = StoreConfig { max_bytes: 2 << 20, ..StoreConfig::default() };
+    let mut store = open_with(folder.path(), &config);
+    let batch = Batch { frames: rows(id, 10..11), gaps: Vec::new() };
+    store.store.writer.write([&batch]).unwrap_err();
+    std::fs::remove_file(folder.path().join("foreign")).unwrap();
+    store.store.keeper.measure();
+    store.write(rows(id, 10..20));
+    assert_eq!(store.bits("load"), expected(0..20));
+}

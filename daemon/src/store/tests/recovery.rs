@@ -1,0 +1,315 @@
+//! Killed, cut, flipped, copied: what a store makes of what it finds.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::{
+    super::{StoreError, codec::ROWS_MAX, shared::lock},
+    *,
+};
+
+#[test]
+fn a_kill_loses_nothing_and_keeps_every_number() {
+    let folder = TempDir::new().unwrap();
+    let mut first = open(folder.path());
+    let (one, other) = (first.series("one", ""), first.series("other", "ä"));
+    let odd = [f64::NAN, -0.0, f64::from_bits(0x7ff0_0000_dead_beef), f64::INFINITY, 0.1 + 0.2];
+    for (row, value) in (0..).zip(odd) {
+        first.write(vec![frame(START_MS + row * 1000, &[(other, value), (one, 1.0)])]);
+    }
+    let before = first.bits("other");
+    let killed = copy(folder.path());
+    let second = open(killed.path());
+
+    assert_eq!(before.len(), odd.len());
+    assert_eq!(second.bits("other"), before);
+    assert_eq!(second.catalog.of_metric("web-1", "one"), [one]);
+    assert_eq!(second.catalog.of_metric("web-1", "other"), [other]);
+    assert_eq!(*second.catalog.get(other).unwrap(), series("other", "ä"));
+}
+
+#[test]
+fn a_log_cut_anywhere_gives_all_frames_before_the_cut() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    let mut sizes = Vec::new();
+    for frame in rows(id, 0..70) {
+        store.write(vec![frame]);
+        sizes.push(fs::metadata(&files(folder.path(), "log")[0]).unwrap().len());
+    }
+    let log = fs::read(&files(folder.path(), "log")[0]).unwrap();
+    for cut in sizes[60] as usize..=log.len() {
+        let torn = copy(folder.path());
+        fs::write(&files(torn.path(), "log")[0], &log[..cut]).unwrap();
+        let whole = sizes.iter().filter(|size| **size as usize <= cut).count() as i64;
+        let store = open(torn.path());
+        assert_eq!(store.bits("load"), expected(0..whole), "cut at {cut}");
+        let left = fs::metadata(&files(torn.path(), "log")[0]).unwrap().len();
+        assert_eq!(left, sizes[whole as usize - 1], "the torn tail is gone");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_log_costs_frames_up_to_the_next_key_frame_and_never_lies() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..200));
+    let log = fs::read(&files(folder.path(), "log")[0]).unwrap();
+    let all = expected(0..200);
+    for at in (0..log.len()).step_by(97) {
+        let damaged = copy(folder.path());
+        let mut bytes = log.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&files(damaged.path(), "log")[0], &bytes).unwrap();
+        let store = open(damaged.path());
+        let read = store.bits("load");
+        if store.catalog.of_metric("web-1", "load").is_empty() {
+            continue;
+        }
+        assert!(read.iter().all(|sample| all.contains(sample)), "flipped at {at}");
+        assert!(read.len() >= 200 - 64, "flipped at {at}: {} of 200", read.len());
+    }
+}
+
+#[test]
+fn a_series_whose_declaration_is_lost_leaves_its_number_to_nobody() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("secret", "");
+    store.write(rows(id, 0..3));
+    let path = &files(folder.path(), "log")[0];
+    let mut log = fs::read(path).unwrap();
+    let at = log.windows(6).position(|bytes| bytes == b"secret").unwrap();
+    log[at] = b'S';
+    let damaged = copy(folder.path());
+    fs::write(&files(damaged.path(), "log")[0], log).unwrap();
+    // The state was never told: the series was seen after the store had opened.
+    let mut store = open(damaged.path());
+    let other = store.series("other", "");
+    assert_ne!(other, id);
+    store.write(vec![frame(START_MS + 9000, &[(other, 9.0)])]);
+    assert_eq!(store.bits("other"), [(START_MS + 9000, 9f64.to_bits())]);
+}
+
+#[test]
+fn a_kill_between_any_two_steps_of_sealing_costs_nothing_and_repeats_nothing() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (id, late) = (store.series("load", ""), store.series("late", ""));
+    let midnight = START_MS + 23 * 3_600_000;
+    store.write(rows(id, 0..1500));
+    store.write(
+        (0..80).map(|row| frame(midnight - 40_000 + row * 1000, &[(late, row as f64)])).collect(),
+    );
+    store.store.writer.leave_file();
+    store.write(vec![frame(midnight + 60_000, &[(late, 80.0)])]);
+    let (all, all_late) = (store.bits("load"), store.bits("late"));
+    assert_eq!((all.len(), all_late.len()), (1500, 81));
+
+    let mut moments = vec![copy(folder.path())];
+    let below = store.store.shared.sequence.load(std::sync::atomic::Ordering::Relaxed);
+    let picked = store.store.keeper.pick(1);
+    let segments = store.store.keeper.write(&picked).unwrap();
+    assert_eq!(segments.len(), 2, "a segment for each day");
+    moments.push(copy(folder.path()));
+    store.store.keeper.publish(&picked, segments);
+    store.store.keeper.index().unwrap();
+    moments.push(copy(folder.path()));
+    store.store.keeper.drop_logs(below).unwrap();
+    moments.push(copy(folder.path()));
+    assert_eq!(files(folder.path(), "log").len(), 1, "only what is unsealed");
+    assert_eq!((store.bits("load"), store.bits("late")), (all.clone(), all_late.clone()));
+
+    for (step, moment) in moments.iter().enumerate() {
+        let mut store = open(moment.path());
+        assert_eq!(store.bits("load"), all, "killed after step {step}");
+        assert_eq!(store.bits("late"), all_late, "killed after step {step}");
+        let stored: u64 = store.store.shared.view().segments.values().map(|f| f.samples).sum();
+        let stored = stored + store.store.shared.view().heads.samples();
+        assert_eq!(stored, 1581, "nothing twice, after step {step}");
+        store.seal();
+        assert_eq!(store.bits("load"), all, "sealed after step {step}");
+    }
+}
+
+#[test]
+fn a_draft_of_a_segment_is_deleted() {
+    let folder = TempDir::new().unwrap();
+    drop(open(folder.path()));
+    let day = folder.path().join("segments/raw/20500");
+    fs::create_dir_all(&day).unwrap();
+    fs::write(day.join("0000000000000001.tmp"), b"half").unwrap();
+    open(folder.path());
+    assert_eq!(files(folder.path(), "tmp"), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn a_flipped_bit_in_a_segment_is_left_out_and_said() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (id, other) = (store.series("load", "a"), store.series("load", "b"));
+    let frames = (0..1200).map(|row| {
+        let at = START_MS + row * 1000 + row % 7;
+        frame(at, &[(id, (row * 7919 % 1009) as f64), (other, 5.0)])
+    });
+    store.write(frames.collect());
+    let all = store.bits("load");
+    store.seal();
+    assert_eq!(store.bits("load"), all);
+    let segment = &files(folder.path(), "seg")[0];
+    let bytes = fs::read(segment).unwrap();
+    for at in (0..bytes.len()).step_by(41) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        fs::write(segment, &damaged).unwrap();
+        let answer = store.ask(&everything("load"));
+        let read = bits(&answer);
+        assert!(read.iter().all(|sample| all.contains(sample)), "flipped at {at}");
+        let harmless = at < 32 || read.len() == all.len();
+        assert!(answer.partial || harmless, "flipped at {at}: {} samples", read.len());
+    }
+}
+
+#[test]
+fn without_sled_everything_is_rebuilt() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (id, unseen) = (store.series("load", "x"), store.series("rare_total", ""));
+    store.write(rows(id, 0..1100));
+    store.write(vec![frame(START_MS + 2_000_000, &[(unseen, 7.0)])]);
+    let gap = crate::series::Gap {
+        server: "web-1".into(),
+        collector: "test".into(),
+        from_ms: START_MS + 1_100_000,
+        to_ms: Some(START_MS + 2_000_000),
+        reason: "it slept".into(),
+    };
+    store.store.writer.write([&Batch { frames: Vec::new(), gaps: vec![gap.clone()] }]).unwrap();
+    store.seal();
+    store.store.keeper.checkpoint().unwrap();
+    drop(store);
+    for damage in ["gone", "overwritten", "a file"] {
+        let damaged = copy(folder.path());
+        let sled = damaged.path().join("sled");
+        if damage == "gone" {
+            fs::remove_dir_all(&sled).unwrap();
+            fs::remove_file(damaged.path().join("checkpoint/state.ckpt")).unwrap();
+        } else if damage == "a file" {
+            fs::remove_dir_all(&sled).unwrap();
+            fs::write(sled, b"").unwrap();
+        } else {
+            // sled opens this without a word, and is empty.
+            let database = fs::read(sled.join("db")).unwrap();
+            fs::write(sled.join("db"), vec![0xa5; database.len()]).unwrap();
+        }
+        let store = open(damaged.path());
+        assert_eq!(store.bits("load"), expected(0..1100), "{damage}");
+        assert_eq!(store.catalog.of_metric("web-1", "rare_total"), [unseen], "{damage}");
+        let aside = fs::read_dir(damaged.path()).unwrap().flatten();
+        let aside = aside.filter(|entry| entry.file_name().to_string_lossy().contains("damaged"));
+        assert_eq!(aside.count(), usize::from(damage == "a file"), "{damage}");
+        if damage != "gone" {
+            let answer = &store.raw("load")[0];
+            assert!(answer.gaps.contains(&gap), "the checkpoint has it: {:?}", answer.gaps);
+        }
+    }
+}
+
+#[test]
+fn a_half_written_snapshot_of_sled_does_not_keep_the_store_from_opening() {
+    let folder = TempDir::new().unwrap();
+    drop(open(folder.path()));
+    let half = folder.path().join("sled/snap.0000000000000000.generating");
+    fs::write(&half, b"half").unwrap();
+    open(folder.path());
+    assert!(!half.exists());
+    assert!(
+        !fs::read_dir(folder.path())
+            .unwrap()
+            .flatten()
+            .any(|entry| { entry.file_name().to_string_lossy().contains("damaged") })
+    );
+}
+
+#[test]
+fn the_absence_of_the_daemon_is_a_gap_with_its_reason() {
+    for (clean, reason) in [(false, "bartizan was killed"), (true, "bartizan was stopped")] {
+        let folder = TempDir::new().unwrap();
+        let mut store = open(folder.path());
+        let id = store.series("load", "");
+        store.write(rows(id, 0..5));
+        if clean {
+            store.store.writer.stop().unwrap();
+        }
+        drop(store);
+        let mut store = open(folder.path());
+        let gap = |store: &Opened| {
+            let gaps = &store.raw("load")[0].gaps;
+            assert_eq!(gaps.len(), 1, "{gaps:?}");
+            (gaps[0].from_ms, gaps[0].to_ms, gaps[0].reason.to_string())
+        };
+        assert_eq!(gap(&store), (START_MS + 5000, None, reason.to_owned()));
+        store.write(rows(id, 9..10));
+        let closed = (START_MS + 5000, Some(START_MS + 9000), reason.to_owned());
+        let answer = store.ask(&Query { to_ms: START_MS + 9500, ..everything("load") });
+        assert_eq!(answer.series[0].gaps.len(), 1);
+        drop(store);
+        // It is remembered, whatever happens afterwards.
+        let store = open(folder.path());
+        let gaps = &store.raw("load")[0].gaps;
+        assert_eq!((gaps[0].from_ms, gaps[0].to_ms, gaps[0].reason.to_string()), closed);
+        assert_eq!(&*gaps[1].reason, "bartizan was killed");
+    }
+}
+
+#[test]
+fn a_folder_in_use_or_of_a_newer_daemon_is_refused_with_the_fix() {
+    let folder = TempDir::new().unwrap();
+    let first = open(folder.path());
+    let catalog = Arc::new(Catalog::default());
+    let again = || Store::open(folder.path(), &StoreConfig::default(), &catalog).unwrap_err();
+    let error = again();
+    let pid = std::process::id();
+    assert!(matches!(error, StoreError::InUse { pid: Some(found), .. } if found == pid));
+    assert!(error.to_string().contains("--state"), "{error}");
+
+    drop(first);
+    fs::write(folder.path().join("VERSION"), "2\n").unwrap();
+    let error = again();
+    assert!(matches!(&error, StoreError::Version { found, known: 1, .. } if found == "2"));
+}
+
+#[test]
+fn a_disk_that_refuses_is_told_and_then_forgotten() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..10));
+    store.store.writer.leave_file();
+    let logs = folder.path().join("log");
+    let aside = folder.path().join("aside");
+    fs::rename(&logs, &aside).unwrap();
+    let batch = Batch { frames: rows(id, 10..11), gaps: Vec::new() };
+    store.store.writer.write([&batch]).unwrap_err();
+    assert_eq!(store.bits("load"), expected(0..10), "nothing is shown that is not kept");
+    fs::rename(&aside, &logs).unwrap();
+    store.write(rows(id, 10..20));
+    assert_eq!(store.bits("load"), expected(0..20));
+    assert!(lock(&store.store.shared.unsynced).is_some());
+    assert_eq!(open(copy(folder.path()).path()).bits("load"), expected(0..20));
+}
+
+#[test]
+fn more_rows_than_a_block_holds_come_back() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    let many = ROWS_MAX as i64 * 2 + 100;
+    store.write(rows(id, 0..many));
+    store.seal();
+    assert_eq!(store.bits("load"), expected(0..many));
+    assert_eq!(open(copy(folder.path()).path()).bits("load"), expected(0..many));
+}

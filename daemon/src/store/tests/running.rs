@@ -1,0 +1,136 @@
+//! The store at work: threads, port, actor.
+
+use std::{future::Future, time::Duration};
+
+use ractor::Actor;
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    super::{OpenedStore, StoreActor, StoreArguments, StorePort, StoreReader, messages::Refused},
+    *,
+};
+use crate::supervision::{ActorState, Tree};
+
+const LONG: Duration = Duration::from_secs(20);
+
+struct Life {
+    port: StorePort,
+    reader: StoreReader,
+    arguments: StoreArguments,
+    tree: Tree,
+}
+
+fn life(folder: &TempDir, limit_bytes: usize) -> Life {
+    let catalog = Arc::new(Catalog::default());
+    let (port, intake) = StorePort::new(limit_bytes);
+    let reader = StoreReader::new(catalog.clone(), intake.clone());
+    let tree = Tree::default();
+    let arguments = StoreArguments {
+        path: folder.path().to_owned(),
+        config: StoreConfig::default(),
+        catalog,
+        intake,
+        reader: reader.clone(),
+        opened: OpenedStore::default(),
+        node: tree.root().child("store", "store"),
+    };
+    Life { port, reader, arguments, tree }
+}
+
+async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+    let waiting = async {
+        while !condition().await {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, waiting).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_is_there_through_a_fall_and_a_stop() {
+    let folder = TempDir::new().unwrap();
+    let Life { port, reader, arguments, tree } = life(&folder, 1 << 20);
+    let id = arguments.catalog.intern(series("load", "")).unwrap();
+    let append = |range| port.append(Batch { frames: rows(id, range), gaps: Vec::new() });
+    // Appended before the store is open: it waits.
+    let early = append(0..10);
+    let (first, fallen) = Actor::spawn(None, StoreActor, arguments.clone()).await.unwrap();
+    timeout(LONG, early.wait()).await.unwrap().unwrap();
+    assert_eq!(arguments.node.state(), ActorState::Up);
+    let answer = reader.query(everything("load")).await.unwrap();
+    assert_eq!(bits(&answer), expected(0..10));
+
+    first.kill();
+    fallen.await.unwrap();
+    let (second, stopped) = Actor::spawn(None, StoreActor, arguments.clone()).await.unwrap();
+    until(|| async {
+        // What the threads of the first life took last may have been refused; collectors go on.
+        let next = reader.last_seen("web-1").unwrap_or(START_MS);
+        let row = (next - START_MS) / 1000 + 1;
+        append(row..row + 1).wait().await.is_ok() && arguments.node.state() == ActorState::Up
+    })
+    .await;
+    let stored = bits(&reader.query(everything("load")).await.unwrap());
+    assert_eq!(stored[..10], expected(0..10));
+    second.stop(None);
+    timeout(LONG, stopped).await.unwrap().unwrap();
+    assert_eq!(append(500..501).wait().await, Err(Refused::Stopping));
+    assert_eq!(tree.overdue(i64::MAX), [""; 0]);
+
+    let again = open(folder.path());
+    assert_eq!(again.bits("load"), stored);
+    let gaps = &again.raw("load")[0].gaps;
+    assert_eq!(&*gaps.last().unwrap().reason, "bartizan was stopped", "{gaps:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_the_limit_the_oldest_go_and_leave_a_gap() {
+    let folder = TempDir::new().unwrap();
+    let Life { port, reader, arguments, .. } = life(&folder, 4096);
+    let id = arguments.catalog.intern(series("load", "")).unwrap();
+    let acks: Vec<_> = (0..100)
+        .map(|row| port.append(Batch { frames: rows(id, row..row + 1), gaps: Vec::new() }))
+        .collect();
+    let dropped = port.dropped_samples();
+    assert!(dropped > 50 && dropped < 100, "{dropped}");
+    assert!(port.waiting_bytes() <= 4096);
+    let (actor, stopped) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
+    for (row, ack) in (0..).zip(acks) {
+        let answer = timeout(LONG, ack.wait()).await.unwrap();
+        let expected = if row < dropped { Err(Refused::Behind) } else { Ok(()) };
+        assert_eq!(answer, expected, "row {row}");
+    }
+    let answer = reader.query(everything("load")).await.unwrap();
+    let dropped = dropped as i64;
+    assert_eq!(bits(&answer), expected(dropped..100));
+    let gap = &answer.series[0].gaps[0];
+    assert_eq!((gap.from_ms, gap.to_ms), (START_MS, Some(START_MS + dropped * 1000)));
+    assert_eq!(&*gap.reason, "failed to store samples: store has fallen behind");
+    let stats = reader.stats();
+    assert_eq!((stats.samples, stats.series), (100 - dropped as u64, 1));
+    assert_eq!(stats.dropped_samples, dropped as u64);
+    assert!(stats.bytes_total >= stats.bytes_log && stats.bytes_log > 0);
+    assert_eq!(stats.degraded, None);
+    actor.stop(None);
+    timeout(LONG, stopped).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_blocks_are_sealed_while_samples_come() {
+    let folder = TempDir::new().unwrap();
+    let Life { port, reader, arguments, .. } = life(&folder, 16 << 20);
+    let id = arguments.catalog.intern(series("load", "")).unwrap();
+    let (actor, stopped) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
+    for batch in 0..13 {
+        let frames = rows(id, batch * 100..batch * 100 + 100);
+        port.append(Batch { frames, gaps: Vec::new() }).wait().await.unwrap();
+    }
+    until(|| async { reader.stats().bytes_segments > 0 }).await;
+    let answer = reader.query(everything("load")).await.unwrap();
+    assert_eq!(bits(&answer), expected(0..1300));
+    actor.stop(None);
+    timeout(LONG, stopped).await.unwrap().unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.bits("load"), expected(0..1300));
+}

@@ -1,0 +1,290 @@
+//! The store's own threads: one writes, one syncs, one keeps.
+//!
+//! ```text
+//!  intake ─► store-write ─► log, heads          store-sync: fdatasync each second
+//!                                               store-keep: seal, retention, state
+//! ```
+//!
+//! None of them waits for another: the writer goes on while the disk syncs and
+//! while the keeper seals.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::{
+    StoreError,
+    intake::{StoreIntake, Waiting},
+    keeper::Keeper,
+    open::Store,
+    segment::DAY_MS,
+    shared::{Part, Shared, chain, lock},
+    writer::Writer,
+};
+use crate::series::now_ms;
+
+/// About so much is written in one piece.
+const WRITE_BYTES: usize = 1 << 20;
+const WRITER_WAIT: Duration = Duration::from_millis(200);
+/// After the disk has refused a batch.
+const RETRY: Duration = Duration::from_millis(500);
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+const KEEPER_WAIT: Duration = Duration::from_millis(200);
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
+const SEAL_RETRY: Duration = Duration::from_secs(5);
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How long after midnight yesterday is sealed.
+const DAY_SETTLES_MS: i64 = 5 * 60 * 1000;
+
+/// A store at work. Dropping it lets the threads end; [`stop`](Self::stop) also waits.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Sets a store to work.
+    pub(super) fn start(store: Store, intake: &StoreIntake) -> Result<Self, StoreError> {
+        let Store { shared, writer, keeper, config, folder } = store;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut running = Self { shared: shared.clone(), stop: stop.clone(), threads: Vec::new() };
+        intake.open();
+        // The folder is held until the last thread has ended.
+        let folder = Arc::new(folder);
+        let written = Arc::new(AtomicBool::new(false));
+        let work = WriterWork {
+            writer,
+            intake: intake.clone(),
+            shared: shared.clone(),
+            stop: stop.clone(),
+            written: written.clone(),
+        };
+        let held = folder.clone();
+        running.spawn("store-write", move || {
+            work.run();
+            drop(held);
+        })?;
+        let (synced, stopping, held) = (shared.clone(), stop.clone(), folder.clone());
+        running.spawn("store-sync", move || {
+            sync_each_second(&synced, &stopping);
+            drop(held);
+        })?;
+        let retention_ms = i64::try_from(config.retention.raw.as_millis()).unwrap_or(i64::MAX);
+        let work = KeeperWork { keeper, shared, stop, written, retention_ms };
+        running.spawn("store-keep", move || {
+            work.run();
+            drop(folder);
+        })?;
+        Ok(running)
+    }
+
+    /// Whether all threads are there.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Tells the threads to end. What waits is still written.
+    pub(super) fn ask_to_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until the threads have ended.
+    pub(super) fn join(mut self) {
+        self.ask_to_stop();
+        for thread in self.threads.drain(..) {
+            // A panic has been told by the panic hook.
+            let _ = thread.join();
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+        self.threads.push(thread.map_err(StoreError::Thread)?);
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+    }
+}
+
+struct WriterWork {
+    writer: Writer,
+    intake: StoreIntake,
+    shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
+    /// The last word has been written.
+    written: Arc<AtomicBool>,
+}
+
+impl WriterWork {
+    fn run(mut self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            self.shared.writer_beat_ms.store(now_ms(), Ordering::Relaxed);
+            if self.shared.rotate.swap(false, Ordering::Relaxed) {
+                self.writer.leave_file();
+            }
+            let taken = self.intake.take(WRITE_BYTES, WRITER_WAIT);
+            if !taken.is_empty() && !self.write(taken) {
+                self.pause();
+            }
+        }
+        self.finish();
+        self.written.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes batches, or gives them back; whether they were written.
+    fn write(&mut self, taken: Vec<Waiting>) -> bool {
+        match self.writer.write(taken.iter().map(|waiting| &waiting.batch)) {
+            Ok(()) => {
+                self.shared.set_trouble(Part::Log, None);
+                self.intake.disk_recovered();
+                taken.into_iter().for_each(|waiting| waiting.answer(Ok(())));
+                true
+            }
+            Err(error) => {
+                let trouble = chain(&error);
+                self.shared.set_trouble(Part::Log, Some(&trouble));
+                self.intake.give_back(taken, trouble.into());
+                false
+            }
+        }
+    }
+
+    fn pause(&self) {
+        let until = Instant::now() + RETRY;
+        while Instant::now() < until && !self.stop.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Writes what still waits, and the mark of a clean stop behind it.
+    fn finish(&mut self) {
+        loop {
+            let taken = self.intake.take(WRITE_BYTES, Duration::ZERO);
+            if taken.is_empty() {
+                break;
+            }
+            if !self.write(taken) {
+                break;
+            }
+        }
+        self.intake.close();
+        if let Err(error) = self.writer.stop() {
+            tracing::error!(error = chain(&error), "store could not mark its clean stop");
+        }
+    }
+}
+
+fn sync_each_second(shared: &Shared, stop: &AtomicBool) {
+    let mut next = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(50));
+        if Instant::now() < next {
+            continue;
+        }
+        next = Instant::now() + SYNC_EVERY;
+        let file = lock(&shared.unsynced).clone();
+        if let Some(file) = file
+            && let Err(error) = file.sync_data()
+        {
+            // The kernel may have let go of what it could not write: never trust this
+            // file again. What it holds is still in the heads, and is sealed from there.
+            *lock(&shared.unsynced) = None;
+            shared.set_trouble(Part::Log, Some(&format!("failed to sync log: {error}")));
+            shared.sync_failed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+struct KeeperWork {
+    keeper: Keeper,
+    shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
+    written: Arc<AtomicBool>,
+    retention_ms: i64,
+}
+
+impl KeeperWork {
+    fn run(mut self) {
+        // A busy disk or core belongs to the writer and the collectors first.
+        if let Err(error) = rustix::process::nice(5) {
+            tracing::debug!(%error, "store keeps its keeper's priority");
+        }
+        let start = Instant::now();
+        let mut measured = start;
+        let mut expired = start - RETENTION_EVERY.min(start.elapsed());
+        let (mut copied, mut failed): (_, Option<Instant>) = (start, None);
+        let mut sealed_day = now_ms().div_euclid(DAY_MS);
+        // The log file that everything below is to be sealed of.
+        let mut all_below: Option<u64> = None;
+        while !self.stop.load(Ordering::Relaxed) {
+            thread::sleep(KEEPER_WAIT);
+            self.shared.keeper_beat_ms.store(now_ms(), Ordering::Relaxed);
+            if measured.elapsed() >= MEASURE_EVERY {
+                measured = Instant::now();
+                self.tell(self.keeper.stay_under_limit());
+            }
+            if failed.is_some_and(|failed| failed.elapsed() < SEAL_RETRY) {
+                continue;
+            }
+            let day = (now_ms() - DAY_SETTLES_MS).div_euclid(DAY_MS);
+            let must = day > sealed_day
+                || self.shared.log_bytes() > self.shared.limits.logs
+                || self.shared.sync_failed.swap(false, Ordering::Relaxed);
+            if must && all_below.is_none() {
+                sealed_day = day.max(sealed_day);
+                all_below = Some(self.shared.sequence.load(Ordering::Relaxed) + 1);
+                self.shared.rotate.store(true, Ordering::Relaxed);
+            }
+            let rotated = |below| self.shared.sequence.load(Ordering::Relaxed) >= below;
+            let done = if all_below.is_some_and(rotated) {
+                all_below = None;
+                self.keeper.seal(true)
+            } else if self.keeper.is_due() {
+                self.keeper.seal(false)
+            } else if expired.elapsed() >= RETENTION_EVERY {
+                expired = Instant::now();
+                self.keeper.expire(now_ms().saturating_sub(self.retention_ms))
+            } else if copied.elapsed() >= CHECKPOINT_EVERY {
+                copied = Instant::now();
+                self.keeper.checkpoint()
+            } else {
+                continue;
+            };
+            failed = done.is_err().then(Instant::now);
+            self.tell(done);
+        }
+        self.finish();
+    }
+
+    fn tell(&self, done: Result<(), StoreError>) {
+        let trouble = done.err().map(|error| chain(&error));
+        self.shared.set_trouble(Part::State, trouble.as_deref());
+    }
+
+    /// Keeps the state for the next start, behind the writer's last word.
+    fn finish(mut self) {
+        let until = Instant::now() + Duration::from_secs(2);
+        while !self.written.load(Ordering::Relaxed) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if let Err(error) = self.keeper.index().and_then(|()| self.keeper.checkpoint()) {
+            tracing::error!(error = chain(&error), "store could not copy its state");
+        }
+    }
+}
