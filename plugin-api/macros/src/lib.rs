@@ -1,1 +1,1 @@
-//! placeholder
+//! The procedural macros behind `bartizan-plugin`.
