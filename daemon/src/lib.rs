@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod live;
+pub mod manifest;
 pub mod series;
 pub mod store;
 pub mod supervision;
