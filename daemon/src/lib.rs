@@ -14,6 +14,8 @@
 pub mod config;
 pub mod live;
 pub mod manifest;
+pub mod plugin;
+pub mod plugin_host;
 pub mod series;
 pub mod store;
 pub mod supervision;
