@@ -16,6 +16,7 @@ use crate::{
     testing::{Host, Value},
 };
 
+mod leftover;
 mod peers;
 
 /// What the scripted collector does.

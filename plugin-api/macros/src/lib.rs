@@ -12,6 +12,8 @@ use syn::parse_macro_input;
 mod config;
 mod manifest;
 mod plugin;
+#[cfg(test)]
+mod tests;
 
 /// Makes a configuration of a struct: how it is read, and the JSON schema that the daemon checks it against.
 ///
