@@ -25,7 +25,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Sources;
+use crate::{config::Sources, plugin_host};
 use failure::Failure;
 
 /// Watches servers: collects their metrics, keeps their history and shows both live.
@@ -57,6 +57,13 @@ enum Command {
     /// Shows the plugins of the running daemon.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Runs plugins. Started by the daemon, not by people.
+    #[command(hide = true)]
+    PluginHost {
+        /// What the daemon gives it.
+        #[arg(allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 /// Where configuration and state are, for commands that ask.
@@ -93,6 +100,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check::check(check),
         Some(Command::Query(query)) => query::query(query),
         Some(Command::Plugin(command)) => plugin::plugin(command),
+        Some(Command::PluginHost { arguments }) => return plugin_host::run(arguments),
     };
     done.unwrap_or_else(|failure| failure.report())
 }

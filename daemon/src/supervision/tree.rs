@@ -3,10 +3,10 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -54,8 +54,8 @@ struct Inner {
     told: Mutex<Told>,
     children: Mutex<BTreeMap<Arc<str>, Weak<Inner>>>,
     queue: AtomicI64,
-    /// When it last showed that it is alive, and how long it may stay silent;
-    /// a limit of zero means that nobody waits for it.
+    /// When it last showed that it is alive, by [`uptime`], and how long it may
+    /// stay silent; a limit of zero means that nobody waits for it.
     beat_ms: AtomicI64,
     silence_limit_ms: AtomicI64,
     restarts: AtomicU64,
@@ -104,10 +104,10 @@ impl Tree {
         &self.root
     }
 
-    /// Paths of those that have been silent for longer than they may, at `now_ms`.
-    pub fn overdue(&self, now_ms: i64) -> Vec<String> {
+    /// Paths of those that have been silent for longer than they may, `ahead` from now.
+    pub fn overdue(&self, ahead: Duration) -> Vec<String> {
         let mut paths = Vec::new();
-        self.root.collect_overdue(now_ms, "", &mut paths);
+        self.root.collect_overdue(whole_ms(uptime() + ahead), "", &mut paths);
         paths
     }
 }
@@ -189,8 +189,7 @@ impl Node {
     /// daemon counts as stuck.
     pub fn expect_beats(&self, limit: Duration) {
         self.beat();
-        let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
-        self.inner.silence_limit_ms.store(limit, Ordering::Relaxed);
+        self.inner.silence_limit_ms.store(whole_ms(limit), Ordering::Relaxed);
     }
 
     /// Nobody waits for its beats any more: it has stopped, or is about to.
@@ -200,7 +199,7 @@ impl Node {
 
     /// Shows that it is alive.
     pub fn beat(&self) {
-        self.inner.beat_ms.store(now_ms(), Ordering::Relaxed);
+        self.inner.beat_ms.store(whole_ms(uptime()), Ordering::Relaxed);
     }
 
     /// This node and all below it.
@@ -237,6 +236,16 @@ impl Node {
     }
 }
 
+/// Time since this process first asked; no step of the system's clock moves it.
+fn uptime() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
+fn whole_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -261,9 +270,9 @@ mod tests {
         let store = tree.root().child("store", "store");
         store.expect_beats(Duration::from_secs(5));
 
-        assert_eq!(tree.overdue(now_ms() + 4_000), [""; 0]);
-        assert_eq!(tree.overdue(now_ms() + 6_000), ["root/store"]);
+        assert_eq!(tree.overdue(Duration::from_secs(4)), [""; 0]);
+        assert_eq!(tree.overdue(Duration::from_secs(6)), ["root/store"]);
         store.expect_no_beats();
-        assert_eq!(tree.overdue(now_ms() + 6_000), [""; 0]);
+        assert_eq!(tree.overdue(Duration::from_secs(6)), [""; 0]);
     }
 }

@@ -1,0 +1,202 @@
+//! A plugin actor with real hosts, and a folder of C plugins that were just compiled.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bartizan::{
+    plugin::{
+        CollectError, FolderKind, Instance, InstanceSpec, InstanceState, PluginActor,
+        PluginArguments, PluginFolder, PluginMessage, PluginPort, Reading,
+    },
+    series::{Catalog, now_ms},
+    supervision::{Node, NodeView, Tree},
+};
+use ractor::{Actor, ActorRef};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Deadline of a reading.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
+
+pub(crate) struct World {
+    pub(crate) port: PluginPort,
+    pub(crate) series: Arc<Catalog>,
+    pub(crate) actor: ActorRef<PluginMessage>,
+    pub(crate) node: Node,
+    _tree: Tree,
+}
+
+impl World {
+    /// An actor that looks at `folder`.
+    pub(crate) async fn start(folder: &Folder, kind: FolderKind) -> Self {
+        let folders = vec![PluginFolder { path: folder.path().to_owned(), kind }];
+        let (tree, port, series) = (Tree::default(), PluginPort::default(), Arc::default());
+        let node = tree.root().child("plugin", "plugin");
+        let actor = spawn(folders, &port, &series, &node).await;
+        Self { port, series, actor, node, _tree: tree }
+    }
+
+    /// Starts the actor again, as its supervisor would.
+    pub(crate) async fn restart(&self, folder: &Folder) {
+        let folders =
+            vec![PluginFolder { path: folder.path().to_owned(), kind: FolderKind::Configured }];
+        spawn(folders, &self.port, &self.series, &self.node).await;
+    }
+
+    /// Opens an instance that does `act`.
+    pub(crate) fn open(&self, collector: &str, plugin: &str, act: &str) -> Instance {
+        let Value::Object(config) = json!({ "do": act }) else { panic!("an object") };
+        self.open_with(collector, plugin, config)
+    }
+
+    pub(crate) fn open_with(
+        &self,
+        collector: &str,
+        plugin: &str,
+        config: Map<String, Value>,
+    ) -> Instance {
+        self.port.open(InstanceSpec {
+            server: "web-1".into(),
+            collector: collector.into(),
+            plugin: plugin.into(),
+            config,
+            interval: Duration::from_secs(1),
+            deadline: DEADLINE,
+        })
+    }
+
+    /// The node of a host, as it is shown; whose name begins so.
+    pub(crate) fn host(&self, name: &str) -> Option<NodeView> {
+        self.node.view().children.into_iter().find(|host| host.name.starts_with(name))
+    }
+
+    /// Waits until there is a host of which `pred` holds.
+    pub(crate) async fn host_when(&self, name: &str, pred: impl Fn(&NodeView) -> bool) -> NodeView {
+        until(|| self.host(name).filter(&pred)).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.actor.stop_and_wait(None, Some(PATIENCE)).await.unwrap();
+    }
+}
+
+async fn spawn(
+    folders: Vec<PluginFolder>,
+    port: &PluginPort,
+    series: &Arc<Catalog>,
+    node: &Node,
+) -> ActorRef<PluginMessage> {
+    let arguments = PluginArguments {
+        folders,
+        catalog: Arc::clone(series),
+        node: node.clone(),
+        port: port.clone(),
+        executable: env!("CARGO_BIN_EXE_bartizan").into(),
+        memory_max: 64 * 1024 * 1024,
+    };
+    Actor::spawn(None, PluginActor, arguments).await.unwrap().0
+}
+
+/// Waits until `look` finds something.
+pub(crate) async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "it never came");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits for a state of which `pred` holds.
+pub(crate) async fn state(
+    instance: &mut Instance,
+    pred: impl Fn(&InstanceState) -> bool,
+) -> InstanceState {
+    tokio::time::timeout(PATIENCE, async {
+        let mut state = instance.state();
+        while !pred(&state) {
+            state = instance.changed().await;
+        }
+        state
+    })
+    .await
+    .unwrap_or_else(|_| panic!("the state never came, it is {:?}", instance.state()))
+}
+
+pub(crate) async fn ready(instance: &mut Instance) {
+    state(instance, |state| *state == InstanceState::Ready).await;
+}
+
+/// Reads once, when it is ready.
+pub(crate) async fn read(instance: &mut Instance) -> Result<Reading, CollectError> {
+    ready(instance).await;
+    instance.collect(now_ms()).await
+}
+
+/// The reason of a state.
+pub(crate) fn reason(state: &InstanceState) -> &str {
+    match state {
+        InstanceState::Down { reason } | InstanceState::Parked { reason } => reason,
+        InstanceState::Starting | InstanceState::Ready => "",
+    }
+}
+
+pub(crate) fn is_parked(state: &InstanceState) -> bool {
+    matches!(state, InstanceState::Parked { .. })
+}
+
+pub(crate) fn is_down(state: &InstanceState) -> bool {
+    matches!(state, InstanceState::Down { .. })
+}
+
+/// The process id that a host's node shows.
+pub(crate) fn pid(host: &NodeView) -> i32 {
+    host.detail.as_deref().and_then(|detail| detail.strip_prefix("pid ")?.parse().ok()).unwrap()
+}
+
+/// Waits until the process is gone.
+pub(crate) async fn gone(pid: i32) {
+    until(|| (!Path::new(&format!("/proc/{pid}")).exists()).then_some(())).await;
+}
+
+/// A folder of plugins.
+pub(crate) struct Folder {
+    dir: TempDir,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Compiles the hostile plugin, with these macros, as `name.so`.
+    pub(crate) fn compile(&self, name: &str, macros: &[&str]) -> PathBuf {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let file = self.path().join(format!("{name}.so"));
+        let output = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-g0", "-w"])
+            .args(macros.iter().map(|name| format!("-D{name}")))
+            .arg("-I")
+            .arg(root.join("../plugin-api/include"))
+            .arg(root.join("tests/plugin/hostile.c"))
+            .arg("-o")
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        file
+    }
+}
