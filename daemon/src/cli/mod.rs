@@ -12,6 +12,7 @@
 
 mod check;
 mod client;
+mod describe;
 mod failure;
 mod history;
 mod moment;
@@ -51,10 +52,10 @@ enum Command {
     /// Runs the daemon; the same as no command at all.
     Run(run::RunArguments),
     /// Names all that is wrong with the configuration, without running anything.
-    Check(check::CheckArguments),
+    Check(plugin::FolderArguments),
     /// Shows the history of a metric.
     Query(query::QueryArguments),
-    /// Shows the plugins of the running daemon.
+    /// Shows plugins: those a daemon would use, or what a file says of itself.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Runs plugins. Started by the daemon, not by people.
