@@ -1,1 +1,71 @@
-//! placeholder
+//! What every scenario needs to treat the daemon as its users do: from outside.
+//!
+//! ```text
+//!  Setup ─start─► Daemon ◄─HTTP── http
+//!    │ folder       │    ◄─WebSocket── stream
+//!    │              └─► /proc: process
+//!    └ plugins: hostile
+//! ```
+//!
+//! # Invariants
+//!
+//! - Nothing here imports the daemon: what is tested is the program that was built.
+//! - A scenario has a folder, a port and processes of its own; it ends no others.
+//! - Waiting means looking for a condition until a deadline (see [`wait_for`]), never sleeping for luck.
+//! - In one test program, one scenario runs at a time: several promises are about time.
+
+#![expect(clippy::unwrap_used, reason = "a scenario that cannot be set up should stop")]
+
+#[path = "harness/daemon.rs"]
+mod daemon;
+#[path = "harness/hostile.rs"]
+pub mod hostile;
+#[path = "harness/http.rs"]
+pub mod http;
+#[path = "harness/process.rs"]
+pub mod process;
+#[path = "harness/series.rs"]
+mod series;
+#[path = "harness/stream.rs"]
+pub mod stream;
+
+pub use daemon::{Daemon, Finished, Setup, repository};
+pub use series::{History, Point, longest_step_ms};
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Longer than anything takes on a busy machine; what waits this long has failed.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Seed of everything random in the scenarios, so that a failure comes again.
+pub const SEED: u64 = 0xBA57_12A9;
+
+/// Looks until there is something to see, and returns it with the time it took.
+///
+/// # Panics
+///
+/// When nothing came before `deadline`; the text names `what` was waited for.
+pub async fn wait_for<T>(
+    what: &str,
+    deadline: Duration,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> (T, Duration) {
+    let began = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return (seen, began.elapsed());
+        }
+        assert!(began.elapsed() < deadline, "waited {deadline:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// How many rounds a long loop runs: `full` under `tests/run --long`, else at most 25.
+pub fn rounds(full: usize) -> usize {
+    if std::env::var_os("BARTIZAN_LONG").is_some() { full } else { full.min(25) }
+}

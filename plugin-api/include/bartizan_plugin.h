@@ -34,6 +34,8 @@
 
 /** Handle of a series that the host refused; a sample given to it goes nowhere. */
 #define BZ_NO_SERIES UINT32_MAX
+/** A flag of bz_sample: the value of this counter is in f, because it has fractions. */
+#define BZ_FLOAT 1u
 
 #ifdef __cplusplus
 #define BZ_EXTERN_C extern "C"
@@ -167,14 +169,14 @@ static inline bz_str bz_text(const char *text) {
 }
 
 /** Writes one sample: no call, no allocation. What finds no room is counted. */
-static inline void bz_write(bz_collect *round, uint32_t series, bz_value value) {
+static inline void bz_write(bz_collect *round, uint32_t series, uint32_t flags, bz_value value) {
     if (series == BZ_NO_SERIES) return;
     if (round->len >= round->cap) {
         if (round->dropped < UINT32_MAX) round->dropped++;
         return;
     }
     round->buf[round->len].series = series;
-    round->buf[round->len].flags = 0;
+    round->buf[round->len].flags = flags;
     round->buf[round->len].v = value;
     round->len++;
 }
@@ -183,14 +185,21 @@ static inline void bz_write(bz_collect *round, uint32_t series, bz_value value) 
 static inline void bz_gauge(bz_collect *round, uint32_t series, double value) {
     bz_value v;
     v.f = value;
-    bz_write(round, series, v);
+    bz_write(round, series, 0, v);
 }
 
 /** Writes a count as it stands, not its growth. */
 static inline void bz_counter(bz_collect *round, uint32_t series, uint64_t count) {
     bz_value v;
     v.u = count;
-    bz_write(round, series, v);
+    bz_write(round, series, 0, v);
+}
+
+/** Writes a count that has fractions, such as seconds spent. */
+static inline void bz_counter_f64(bz_collect *round, uint32_t series, double count) {
+    bz_value v;
+    v.f = count;
+    bz_write(round, series, BZ_FLOAT, v);
 }
 
 /** Whether the round is over. Ask in loops, and return when it is. */

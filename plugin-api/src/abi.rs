@@ -43,6 +43,9 @@ pub type BzEntryFn = unsafe extern "C" fn() -> *const BzEntry;
 /// The handle of a series that the host refused; a sample given to it goes nowhere.
 pub const NO_SERIES: u32 = u32::MAX;
 
+/// Flag of a sample: the value of this counter is in `f`. For counts that have fractions, such as seconds.
+pub const FLOAT: u32 = 1;
+
 /// A borrowed string: UTF-8, not terminated. `len` 0 means empty, whatever `ptr` is.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +66,7 @@ pub struct BzLabel {
     pub val: BzStr,
 }
 
-/// A measured value; the kind of the metric decides which member counts.
+/// A measured value; the kind of the metric decides which member counts, and [`FLOAT`] overrules it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union BzValue {
@@ -81,7 +84,7 @@ pub union BzValue {
 pub struct BzSample {
     /// Handle that `series` returned.
     pub series: u32,
-    /// Zero; a reader ignores what it does not know.
+    /// [`FLOAT`] or zero; a reader ignores what it does not know.
     pub flags: u32,
     /// The value.
     pub v: BzValue,

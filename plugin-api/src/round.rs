@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    abi::{BzSample, BzValue, NO_SERIES},
+    abi::{BzSample, BzValue, FLOAT, NO_SERIES},
     context::Series,
 };
 
@@ -23,12 +23,18 @@ pub struct Out<'a> {
 impl Out<'_> {
     /// Writes a value that goes up and down. What is no number is passed on; the daemon counts it and stores nothing.
     pub fn gauge(&mut self, series: Series, value: f64) {
-        self.write(series, BzValue { f: value });
+        self.write(series, 0, BzValue { f: value });
     }
 
     /// Writes a count as it stands, not its growth.
     pub fn counter(&mut self, series: Series, count: u64) {
-        self.write(series, BzValue { u: count });
+        self.write(series, 0, BzValue { u: count });
+    }
+
+    /// Writes a count that has fractions, such as seconds, as it stands. Counts of whole things are exact above 2^53
+    /// only with [`counter`](Self::counter).
+    pub fn counter_f64(&mut self, series: Series, count: f64) {
+        self.write(series, FLOAT, BzValue { f: count });
     }
 
     /// The time given to every sample of this round.
@@ -55,13 +61,13 @@ impl Out<'_> {
         self.cancelled.is_some_and(|flag| flag.load(Ordering::Relaxed) != 0)
     }
 
-    fn write(&mut self, series: Series, value: BzValue) {
+    fn write(&mut self, series: Series, flags: u32, value: BzValue) {
         if series.0 == NO_SERIES {
             return;
         }
         match self.free.next() {
             Some(slot) => {
-                slot.write(BzSample { series: series.0, flags: 0, v: value });
+                slot.write(BzSample { series: series.0, flags, v: value });
             }
             None => self.dropped = self.dropped.saturating_add(1),
         }

@@ -43,7 +43,7 @@ use std::{
 
 use crate::{
     abi::{
-        BzCollect, BzCreateArgs, BzEntry, BzHost, BzSample, BzStr, Level, MAGIC, Status,
+        BzCollect, BzCreateArgs, BzEntry, BzHost, BzSample, BzStr, FLOAT, Level, MAGIC, Status,
         read_prefix,
     },
     border::{entry, monotonic_ns},
@@ -101,6 +101,8 @@ pub enum Value {
     Gauge(f64),
     /// Of a counter.
     Counter(u64),
+    /// Of a counter that has fractions.
+    CounterF64(f64),
 }
 
 /// One line of the log.
@@ -118,7 +120,7 @@ impl Round {
     pub fn value(&self, metric: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let sample = self.samples.iter().find(|sample| sample.is(metric, labels))?;
         Some(match sample.value {
-            Value::Gauge(value) => value,
+            Value::Gauge(value) | Value::CounterF64(value) => value,
             Value::Counter(count) => count as f64,
         })
     }
@@ -281,6 +283,8 @@ impl Host {
         let value = match metric.kind {
             // SAFETY: every bit pattern is an f64.
             Kind::Gauge => Value::Gauge(unsafe { sample.v.f }),
+            // SAFETY: every bit pattern is an f64.
+            Kind::Counter if sample.flags & FLOAT != 0 => Value::CounterF64(unsafe { sample.v.f }),
             // SAFETY: every bit pattern is a u64.
             Kind::Counter => Value::Counter(unsafe { sample.v.u }),
         };

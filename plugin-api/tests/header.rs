@@ -10,7 +10,7 @@ use std::{
 
 use bartizan_plugin::abi::{
     ABI_MAJOR, ABI_MINOR, BzCollect, BzCreateArgs, BzEntry, BzHost, BzLabel, BzSample, BzStr,
-    BzValue, Level, MAGIC, NO_SERIES, Status,
+    BzValue, FLOAT, Level, MAGIC, NO_SERIES, Status,
 };
 
 /// Compiles a C source with the header at hand; panics with the compiler's words.
@@ -79,6 +79,7 @@ fn every_field_lies_where_rust_has_it() {
         ("BZ_ABI_MINOR", u64::from(ABI_MINOR)),
         ("BZ_MAGIC", MAGIC),
         ("BZ_NO_SERIES", u64::from(NO_SERIES)),
+        ("BZ_FLOAT", u64::from(FLOAT)),
     ];
     let statuses =
         ["OK", "UNAVAILABLE", "RETRY", "CONFIG", "PERM", "UNSUPPORTED", "FATAL", "PANIC"];

@@ -16,6 +16,14 @@ use tokio::sync::mpsc;
 
 use crate::series::{Frame, Gap};
 
+/// What the live actor accepts in its mailbox.
+#[derive(Debug)]
+pub enum LiveMessage {
+    /// The next instant to take in updates, and perhaps to show them, has come.
+    /// Sent by the actor to itself.
+    Tick,
+}
+
 /// What a server actor tells the live view.
 #[derive(Debug, Clone)]
 pub enum LiveUpdate {
@@ -23,7 +31,9 @@ pub enum LiveUpdate {
     Frame(Arc<Frame>),
     /// A collector fell silent, or is back (`to_ms` is given).
     Gap(Gap),
-    /// A server's state changed, or it is new.
+    /// A server's state changed, or it is new. Telling it again changes nothing,
+    /// and mends an update that was dropped. What comes of a server before its
+    /// status is not shown.
     Server(ServerStatus),
     /// A server is no longer monitored.
     Gone(Arc<str>),
@@ -46,8 +56,8 @@ pub struct ServerStatus {
     pub collectors_down: u32,
 }
 
-/// Whether a server is well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether a server is well; the later, the worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServerState {
     /// Every collector brings samples.
@@ -58,6 +68,18 @@ pub enum ServerState {
     Unknown,
     /// No sample for the longer of three intervals and 30 s.
     Offline,
+}
+
+impl ServerState {
+    /// Its name in frames and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Unknown => "unknown",
+            Self::Offline => "offline",
+        }
+    }
 }
 
 /// Where server actors put what viewers should see. Cheap to clone.

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::{ActorState, ChildSpec, Fall, History, Node};
+use super::{ActorState, ChildSpec, Fall, History, Node, Starting};
 
 /// What [`Children`] tell their parent's mailbox; the parent hands it back to
 /// [`Children::handle`].
@@ -98,15 +98,24 @@ impl Children {
     /// Starts a child in a task of its own, so that a slow one holds up nobody.
     /// One with this id that is already there stays, and the call does nothing.
     pub fn start(&mut self, spec: ChildSpec) {
-        if self.children.contains_key(&spec.id) {
-            return;
+        if let Some(id) = self.add(spec) {
+            self.launch(&id);
         }
-        let id = spec.id.clone();
-        let node = self.node.child(&spec.id, spec.kind);
-        let (history, state) = (History::default(), Running::Starting);
-        self.children.insert(id.clone(), Child { spec, node, incarnation: 0, history, state });
-        self.order.push(id.clone());
-        self.launch(&id);
+    }
+
+    /// Starts a child and waits until it has started. One that cannot be is an
+    /// error and no child.
+    pub async fn start_and_wait(&mut self, spec: ChildSpec) -> Result<(), Fallen> {
+        let Some(id) = self.add(spec) else { return Ok(()) };
+        let Some((incarnation, starting)) = self.begin(&id) else { return Ok(()) };
+        match starting.await {
+            Ok(cell) => self.started(&id, incarnation, Ok(cell)),
+            Err(error) => {
+                self.children.remove(&id);
+                self.order.retain(|known| *known != id);
+                Err(Fallen { child: id, reason: error.to_string() })
+            }
+        }
     }
 
     /// The child's actor, while it runs.
@@ -174,14 +183,32 @@ impl Children {
         while stops.join_next().await.is_some() {}
     }
 
-    fn launch(&mut self, id: &str) {
-        let Some(child) = self.children.get_mut(id) else { return };
+    /// Makes room for a child; its name, unless there is one of this name already.
+    fn add(&mut self, spec: ChildSpec) -> Option<String> {
+        if self.children.contains_key(&spec.id) {
+            return None;
+        }
+        let id = spec.id.clone();
+        let node = self.node.child(&spec.id, spec.kind);
+        let (history, state) = (History::default(), Running::Starting);
+        self.children.insert(id.clone(), Child { spec, node, incarnation: 0, history, state });
+        self.order.push(id.clone());
+        Some(id)
+    }
+
+    /// Begins one more start of a child.
+    fn begin(&mut self, id: &str) -> Option<(u64, Starting)> {
+        let child = self.children.get_mut(id)?;
         self.incarnations += 1;
-        let incarnation = self.incarnations;
-        child.incarnation = incarnation;
+        child.incarnation = self.incarnations;
         child.state = Running::Starting;
         child.node.set_state(ActorState::Starting);
         let starting = (child.spec.start)(self.parent.clone(), child.node.clone());
+        Some((child.incarnation, starting))
+    }
+
+    fn launch(&mut self, id: &str) {
+        let Some((incarnation, starting)) = self.begin(id) else { return };
         let (id, tell) = (id.to_owned(), self.tell.clone());
         tokio::spawn(async move {
             let outcome = starting.await;

@@ -1,0 +1,281 @@
+//! Who may do what. Pure decisions: nothing here waits, reads a file or answers.
+//!
+//! - A request is known by a name of ours (Host), or it is refused: a page of
+//!   somebody else whose name was turned to our address would else read along.
+//! - A change, and the stream, comes from a page of ours (Origin), or from no page.
+//! - Reading is free on a loopback address; anything else needs a right.
+
+use std::net::{IpAddr, SocketAddr};
+
+use warp::http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
+
+use super::{HttpError, Token, reply::Problem};
+
+/// Name of the cookie that a signed-in browser has.
+pub(super) const COOKIE: &str = "bartizan_session";
+
+/// Longest address of a request, in bytes.
+const URI_MAX: usize = 8 * 1024;
+
+/// Longest head of a request, in bytes of its headers.
+const HEADERS_MAX: usize = 32 * 1024;
+
+/// Longest body, in bytes.
+const BODY_MAX: u64 = 8 * 1024 * 1024;
+
+/// Where a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// By TCP, at this address of ours.
+    Tcp(SocketAddr),
+    /// By the control socket, from root or our own user.
+    Control,
+}
+
+/// Who may do anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    /// Has the token, the session made of it, or the control socket.
+    Administrator,
+    /// Has nothing, and needs nothing: reads at a loopback address.
+    Reader,
+    /// Has nothing of what is needed here.
+    Missing,
+}
+
+/// What this daemon is called by.
+#[derive(Debug, Clone)]
+pub struct Names {
+    listen: SocketAddr,
+    machine: String,
+    public: Option<Origin>,
+}
+
+/// Scheme, host and port: what browsers call an origin. Lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Origin {
+    scheme: String,
+    host: String,
+    port: u16,
+}
+
+/// Judges requests.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub(super) names: Names,
+    pub(super) token: Token,
+}
+
+/// Refuses an address that is not loopback, unless `insecure` allows it: there is
+/// no TLS. Called before anything listens.
+pub fn check_exposure(listen: SocketAddr, insecure: bool) -> Result<(), HttpError> {
+    if listen.ip().is_loopback() || insecure {
+        Ok(())
+    } else {
+        Err(HttpError::Exposed { address: listen })
+    }
+}
+
+impl Names {
+    /// Names of a daemon that listens at `listen`, on a machine called `machine`,
+    /// and is known to people by `public_url`.
+    pub fn new(listen: SocketAddr, machine: &str, public_url: Option<&str>) -> Self {
+        let public = public_url.and_then(Origin::parse);
+        Self { listen, machine: machine.to_ascii_lowercase(), public }
+    }
+
+    /// Whether `host`, a Host header, is one of ours at `local`, the address that
+    /// the connection came in at.
+    fn is_ours(&self, host: &str, local: SocketAddr) -> bool {
+        let Some((name, port)) = split_authority(host) else { return false };
+        if let Some(public) = &self.public
+            && public.host == name
+            && port.is_none_or(|port| port == public.port)
+        {
+            return true;
+        }
+        if port.unwrap_or(80) != self.listen.port() {
+            return false;
+        }
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match address {
+            Ok(address) => {
+                let addresses = [self.listen.ip(), local.ip()];
+                address.is_loopback() || addresses.iter().any(|ours| ours.to_canonical() == address)
+            }
+            Err(_) => {
+                let short = self.machine.split('.').next().unwrap_or_default();
+                name == "localhost"
+                    || (!name.is_empty() && [short, &self.machine].contains(&&*name))
+            }
+        }
+    }
+
+    /// Whether a page of `origin` is a page of ours, for a request to `host`.
+    fn is_our_page(&self, origin: &str, host: &str) -> bool {
+        let Some(origin) = Origin::parse(origin) else { return false };
+        if Some(&origin) == self.public.as_ref() {
+            return true;
+        }
+        // Behind a proxy that speaks TLS the page is https and we are not.
+        let same = split_authority(host).map(|(name, port)| {
+            name == origin.host && port.unwrap_or(origin.default_port()) == origin.port
+        });
+        same.unwrap_or(false)
+    }
+
+    fn public_is_https(&self) -> bool {
+        self.public.as_ref().is_some_and(|public| public.scheme == "https")
+    }
+}
+
+impl Origin {
+    fn parse(text: &str) -> Option<Self> {
+        let uri = text.parse::<Uri>().ok()?;
+        let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme))?;
+        let (host, port) = split_authority(uri.authority()?.as_str())?;
+        let default = if scheme == "https" { 443 } else { 80 };
+        Some(Self { scheme: scheme.to_owned(), host, port: port.unwrap_or(default) })
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.scheme == "https" { 443 } else { 80 }
+    }
+}
+
+/// Name, in lower case, and port of `name`, `name:1`, `[::1]` or `[::1]:1`.
+fn split_authority(text: &str) -> Option<(String, Option<u16>)> {
+    if text.contains(['@', '/', '?', '#', ' ']) {
+        return None;
+    }
+    let name_ends = text.find(']').map_or(0, |bracket| bracket + 1);
+    let (name, port) = match text.get(name_ends..)?.find(':') {
+        None => (text, None),
+        Some(colon) => {
+            let (name, port) = text.split_at(name_ends + colon);
+            (name, Some(port.get(1..)?.parse().ok()?))
+        }
+    };
+    Some((name.trim_end_matches('.').to_ascii_lowercase(), port))
+}
+
+impl Access {
+    /// Judges a request by its head: how it may be answered, or why not at all.
+    pub(super) fn judge(&self, head: &Parts, peer: Peer) -> Result<Right, Problem> {
+        check_size(head)?;
+        let (right, by_cookie) = self.right(head, peer);
+        let Peer::Tcp(local) = peer else { return Ok(right) };
+        let host = host(head)?;
+        if !self.names.is_ours(host, local) {
+            let detail = format!(
+                "this daemon is not called `{host}`; use the address that it listens on, or name \
+                 the other one by http.public_url"
+            );
+            return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", detail));
+        }
+        let changes = !is_reading(&head.method);
+        if changes || head.headers.contains_key(header::UPGRADE) {
+            let foreign = || {
+                let detail = "this comes from a page of another origin; open the page of this \
+                              daemon, or name its address by http.public_url";
+                Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
+            };
+            match one(&head.headers, &header::ORIGIN).ok_or_else(foreign)? {
+                Some(origin) if !self.names.is_our_page(origin, host) => return Err(foreign()),
+                // Browsers name the origin of every change; without one, a cookie proves nothing.
+                None if changes && by_cookie => return Err(foreign()),
+                _ => {}
+            }
+        }
+        Ok(right)
+    }
+
+    /// The right of a request, and whether a cookie gave it.
+    fn right(&self, head: &Parts, peer: Peer) -> (Right, bool) {
+        let Peer::Tcp(_) = peer else { return (Right::Administrator, false) };
+        let bearer = one(&head.headers, &header::AUTHORIZATION).flatten();
+        if let Some((scheme, token)) = bearer.and_then(|bearer| bearer.split_once(' '))
+            && scheme.eq_ignore_ascii_case("bearer")
+        {
+            let right =
+                if self.token.is(token.trim()) { Right::Administrator } else { Right::Missing };
+            return (right, false);
+        }
+        let cookies = head.headers.get_all(header::COOKIE).iter();
+        let mut cookies =
+            cookies.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+        let session = |cookie: &str| {
+            let value = cookie.trim().split_once('=').filter(|(name, _)| *name == COOKIE);
+            value.is_some_and(|(_, value)| self.token.is_session(value))
+        };
+        if cookies.any(session) {
+            (Right::Administrator, true)
+        } else if self.names.listen.ip().is_loopback() && is_reading(&head.method) {
+            (Right::Reader, false)
+        } else {
+            (Right::Missing, false)
+        }
+    }
+
+    /// The cookie that signs in whoever gives `token`; `None` for a wrong one.
+    pub(super) fn sign_in(&self, token: &str) -> Option<String> {
+        const MONTH_S: u32 = 30 * 24 * 60 * 60;
+        self.token.is(token).then(|| {
+            let session = self.token.session();
+            let secure = if self.names.public_is_https() { "; Secure" } else { "" };
+            format!(
+                "{COOKIE}={session}; Path=/; Max-Age={MONTH_S}; HttpOnly; SameSite=Strict{secure}"
+            )
+        })
+    }
+}
+
+/// Whether a request of this method changes nothing.
+pub(super) fn is_reading(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
+}
+
+fn check_size(head: &Parts) -> Result<(), Problem> {
+    if head.uri.to_string().len() > URI_MAX {
+        let detail = format!("the address has more than {URI_MAX} bytes");
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "address_too_long", detail));
+    }
+    let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    if headers.sum::<usize>() > HEADERS_MAX {
+        let detail = format!("the headers have more than {HEADERS_MAX} bytes");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Problem::new(status, "headers_too_large", detail));
+    }
+    if head.headers.contains_key(header::TRANSFER_ENCODING) {
+        let detail = "send the body in one piece, with its content-length";
+        return Err(Problem::new(StatusCode::LENGTH_REQUIRED, "length_required", detail));
+    }
+    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > BODY_MAX)
+    {
+        let detail = format!("the body has more than {BODY_MAX} bytes; send it in parts");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+    }
+    Ok(())
+}
+
+/// The one Host that a request names.
+fn host(head: &Parts) -> Result<&str, Problem> {
+    let bad = || Problem::bad_request("the request must have one Host header");
+    let host = one(&head.headers, &header::HOST).flatten().ok_or_else(bad)?;
+    match head.uri.authority() {
+        Some(authority) if authority.as_str() != host => Err(bad()),
+        _ => Ok(host),
+    }
+}
+
+/// The value of a header that may be there once: `None` where it is there twice,
+/// or is no text.
+fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Some(None) };
+    if values.next().is_some() {
+        return None;
+    }
+    value.to_str().ok().map(Some)
+}

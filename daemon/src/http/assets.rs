@@ -1,0 +1,41 @@
+//! The page's own files, which come with the program.
+
+use std::borrow::Cow;
+
+/// A file of the page.
+#[derive(Debug, Clone)]
+pub struct Asset {
+    /// What it holds.
+    pub bytes: Cow<'static, [u8]>,
+    /// What it is.
+    pub content_type: Cow<'static, str>,
+    /// What tells this content from another, quotes included.
+    pub etag: Cow<'static, str>,
+    /// Whether its name changes with its content, so that nobody asks twice.
+    pub immutable: bool,
+}
+
+/// Finds a file of the page by its path, without a slash before it. The page
+/// itself is `index.html`.
+pub type Assets = fn(&str) -> Option<Asset>;
+
+/// The file that answers `path`: the page itself for its own addresses. `None`
+/// where there is nothing.
+pub(super) fn file_of(path: &str) -> &str {
+    let is_page = matches!(path, "/" | "/plugins") || path.starts_with("/s/");
+    if is_page { "index.html" } else { path.trim_start_matches('/') }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_page_are_answered_by_the_page() {
+        for path in ["/", "/s/web-1", "/s/a%20b", "/plugins"] {
+            assert_eq!(file_of(path), "index.html", "{path}");
+        }
+        assert_eq!(file_of("/assets/app.js"), "assets/app.js");
+        assert_eq!(file_of("/wp-login.php"), "wp-login.php");
+    }
+}

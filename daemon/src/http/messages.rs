@@ -1,0 +1,109 @@
+//! What http accepts, and what it needs of others, which root gives it.
+
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+
+use crate::store::messages::{Answer, Query};
+
+/// What the http actor accepts.
+#[derive(Debug)]
+pub enum HttpMessage {
+    /// A second has passed: show that it is alive. Sent by the actor to itself.
+    Tick,
+}
+
+/// The past, as far as http asks for it.
+pub trait History: Send + Sync {
+    /// Answers a question about the past.
+    fn query(&self, query: Query) -> AnswerFuture;
+    /// What the store counts, at this moment.
+    fn stats(&self) -> HistoryStats;
+}
+
+/// An answer on its way.
+pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Answer, HistoryError>> + Send>>;
+
+/// Why there is no answer. The reason is shown to whoever asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("failed to read history: {0}")]
+pub struct HistoryError(pub String);
+
+/// What the store counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HistoryStats {
+    /// Samples stored since the start.
+    pub samples: u64,
+    /// Samples lost since the start, for whatever reason.
+    pub dropped: u64,
+    /// Size of the state folder.
+    pub bytes: u64,
+}
+
+/// Says which plugins there are, at this moment.
+pub type PluginLister = Arc<dyn Fn() -> PluginList + Send + Sync>;
+
+/// Plugins that were found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PluginList {
+    /// Those that can be used.
+    pub plugins: Vec<Plugin>,
+    /// Files that were refused.
+    pub refused: Vec<RefusedPlugin>,
+}
+
+/// A plugin that can be used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plugin {
+    /// What its manifest calls it, unique among plugins.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it reads.
+    pub description: String,
+    /// Version of the border between it and us, such as `1.0`.
+    pub abi: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Whether it came with Bartizan.
+    pub bundled: bool,
+    /// Collectors that use it.
+    pub instances: usize,
+    /// The process that runs it; `None` while none does.
+    pub host_pid: Option<u32>,
+}
+
+/// A file that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedPlugin {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+/// What http allows. The default is what `architecture.md` promises; tests choose less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at one time, viewers included. More are closed at once.
+    pub connections: usize,
+    /// Time for the head of a request to arrive, and for a connection to idle.
+    pub head: Duration,
+    /// Time for a viewer to take a frame.
+    pub frame: Duration,
+    /// Time for the history to answer.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            head: Duration::from_secs(10),
+            frame: Duration::from_secs(10),
+            answer: Duration::from_secs(30),
+        }
+    }
+}

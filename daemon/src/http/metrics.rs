@@ -1,0 +1,148 @@
+//! What the daemon counts of itself, as OpenMetrics text.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{live::LiveStats, supervision::NodeView};
+
+use super::messages::HistoryStats;
+
+/// What scrapers are told that the text is.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What http itself counts.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    requests: Mutex<BTreeMap<u16, u64>>,
+    /// Connections that are open.
+    pub(super) connections: AtomicU64,
+    /// Connections that were accepted.
+    pub(super) accepted: AtomicU64,
+    /// Connections that were closed at once because there were too many.
+    pub(super) refused: AtomicU64,
+    /// Viewers that were closed because they did not take their frames.
+    pub(super) slow_viewers: AtomicU64,
+    /// Viewers that were closed because of what they sent.
+    pub(super) bad_viewers: AtomicU64,
+}
+
+impl Counters {
+    /// Counts an answer.
+    pub(super) fn count_request(&self, status: u16) {
+        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() +=
+            1;
+    }
+}
+
+/// What the text is made of.
+pub(super) struct Facts<'a> {
+    pub(super) version: &'a str,
+    pub(super) uptime_seconds: f64,
+    pub(super) history: HistoryStats,
+    pub(super) live: LiveStats,
+    pub(super) counters: &'a Counters,
+    pub(super) tree: &'a NodeView,
+}
+
+/// The text.
+pub(super) fn text(facts: &Facts<'_>) -> String {
+    let Facts { version, history, live, counters, .. } = facts;
+    let mut text = Text(String::with_capacity(4096));
+    text.family("bartizan_build", "info", "Which program this is.");
+    text.sample("bartizan_build_info", &format!("{{version=\"{version}\"}}"), 1);
+    text.gauge("bartizan_uptime_seconds", "Time since the start.", facts.uptime_seconds);
+    text.counter("bartizan_store_samples", "Samples stored.", history.samples);
+    text.counter("bartizan_store_dropped_samples", "Samples lost.", history.dropped);
+    text.gauge("bartizan_store_size_bytes", "Size of the state folder.", history.bytes);
+    text.gauge("bartizan_live_viewers", "Viewers that are connected.", live.viewers);
+    text.gauge("bartizan_live_topics", "Topics that are kept up to date.", live.topics);
+    let help = "Ticks that the slowest viewer is behind.";
+    text.gauge("bartizan_live_worst_lag_ticks", help, live.worst_lag_ticks);
+    let help = "Updates lost because the live view had fallen behind.";
+    text.counter("bartizan_live_dropped_updates", help, live.dropped);
+    let help = "Updates about a server whose status is not known.";
+    text.counter("bartizan_live_unplaced_updates", help, live.unplaced);
+
+    text.family("bartizan_http_requests", "counter", "Requests, by status of the answer.");
+    for (status, count) in &*counters.requests.lock().unwrap_or_else(PoisonError::into_inner) {
+        text.sample("bartizan_http_requests_total", &format!("{{status=\"{status}\"}}"), count);
+    }
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    text.gauge("bartizan_http_connections", "Connections.", count(&counters.connections));
+    let help = "Connections accepted.";
+    text.counter("bartizan_http_accepted_connections", help, count(&counters.accepted));
+    let help = "Connections closed at once because there were too many.";
+    text.counter("bartizan_http_refused_connections", help, count(&counters.refused));
+    let help = "Viewers closed because they did not take their frames.";
+    text.counter("bartizan_http_slow_viewers", help, count(&counters.slow_viewers));
+    let help = "Viewers closed because of what they sent.";
+    text.counter("bartizan_http_bad_viewers", help, count(&counters.bad_viewers));
+
+    let help = "Starts after the first, of those in the tree, by kind.";
+    text.family("bartizan_supervision_restarts", "counter", help);
+    let mut restarts = BTreeMap::new();
+    count_restarts(facts.tree, &mut restarts);
+    for (kind, count) in restarts {
+        text.sample("bartizan_supervision_restarts_total", &format!("{{kind=\"{kind}\"}}"), count);
+    }
+    if let Some(seconds) = cpu_seconds() {
+        text.counter("process_cpu_seconds", "CPU time used, by the daemon itself.", seconds);
+    }
+    if let Some(bytes) = resident_bytes() {
+        text.gauge("process_resident_memory_bytes", "Memory in use, by the daemon itself.", bytes);
+    }
+    text.0.push_str("# EOF\n");
+    text.0
+}
+
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(self.0, "# TYPE {name} {kind}\n# HELP {name} {help}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
+        self.family(name, "gauge", help);
+        self.sample(name, "", value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
+        self.family(name, "counter", help);
+        self.sample(&format!("{name}_total"), "", value);
+    }
+}
+
+fn count_restarts(node: &NodeView, restarts: &mut BTreeMap<&'static str, u64>) {
+    *restarts.entry(node.kind).or_default() += node.restarts;
+    node.children.iter().for_each(|child| count_restarts(child, restarts));
+}
+
+/// User and system time of this process: proc(5), fields 14 and 15 of `stat`.
+fn cpu_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field, in brackets, may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// Resident pages of this process: proc(5), field 2 of `statm`.
+fn resident_bytes() -> Option<u64> {
+    let statm = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}

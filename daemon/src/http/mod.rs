@@ -1,0 +1,44 @@
+//! The page, the API and the stream, for those who may see them.
+//!
+//! ```text
+//!  TCP ──────────┐
+//!                ├─► accept: limits ─► access: Host, Origin, right ─► routes ─► live, history, tree
+//!  control.sock ─┘                                                      └─► stream ─► viewers
+//! ```
+//!
+//! # Invariants
+//!
+//! - Nothing is answered before the request was judged by [`access`]: what it is
+//!   called by, where it comes from, and which right it has.
+//! - Every error is JSON with a code and a sentence that says what to do. The only
+//!   exceptions are requests that are not HTTP, or whose head is over 64 KiB:
+//!   they get a bare status and are cut off.
+//! - Every connection, head, frame, answer and wait has a limit; what is refused
+//!   because of one is counted.
+//! - No viewer is waited for, but by its own task, and by that for 10 s.
+//! - No other module names warp, and `views` holds the only shapes of answers.
+//! - Absent: TLS, and any change of state but signing in.
+
+mod accept;
+mod access;
+mod actor;
+mod answers;
+mod assets;
+mod context;
+mod listener;
+pub mod messages;
+mod metrics;
+mod query;
+mod reply;
+mod routes;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod token;
+mod views;
+
+pub use access::{Names, check_exposure};
+pub use actor::{HttpActor, HttpArguments};
+pub use assets::{Asset, Assets};
+pub use listener::{HttpError, Listener, bind, bind_control};
+pub use token::Token;

@@ -1,0 +1,9 @@
+//! Drives the server over real sockets, with fakes of what stands behind it.
+
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
+
+mod access;
+mod limits;
+mod requests;
+mod rig;
+mod streams;

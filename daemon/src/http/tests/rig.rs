@@ -1,0 +1,330 @@
+//! A server over real sockets, with fakes behind it; and clients that speak to it.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use ractor::{Actor, ActorRef};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Message, client::IntoClientRequest, handshake::client::Response},
+};
+
+use crate::{
+    http::{
+        Asset, HttpActor, HttpArguments, Listener, Names, Token, bind, bind_control,
+        messages::{
+            AnswerFuture, History, HistoryError, HistoryStats, HttpMessage, Limits, Plugin,
+            PluginList, RefusedPlugin,
+        },
+    },
+    live::{
+        Live, LiveActor, LiveArguments,
+        messages::{LivePort, LiveUpdate, ServerState, ServerStatus},
+    },
+    series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, SeriesId, now_ms},
+    store::messages::{Answer, Point, Query, SeriesAnswer},
+    supervision::{ActorState, Node, Tree},
+};
+
+/// No wait of a test is longer.
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(super) type Socket = WebSocketStream<TcpStream>;
+
+/// A server with fakes behind it.
+pub(super) struct Rig {
+    pub(super) address: SocketAddr,
+    pub(super) control: PathBuf,
+    pub(super) token: String,
+    pub(super) port: LivePort,
+    pub(super) asked: Arc<Mutex<Vec<Query>>>,
+    pub(super) services: Vec<Node>,
+    pub(super) http: ActorRef<HttpMessage>,
+    catalog: Arc<Catalog>,
+    /// Root's, which outlive the actor.
+    _listeners: (Listener<TcpListener>, Listener<UnixListener>),
+    _state: tempfile::TempDir,
+}
+
+impl Rig {
+    pub(super) async fn new() -> Self {
+        Self::start(Limits::default(), "127.0.0.1:0").await
+    }
+
+    pub(super) async fn with(limits: Limits) -> Self {
+        Self::start(limits, "127.0.0.1:0").await
+    }
+
+    /// Listens on every address, as the configuration would with `insecure`.
+    pub(super) async fn exposed() -> Self {
+        Self::start(Limits::default(), "0.0.0.0:0").await
+    }
+
+    async fn start(limits: Limits, listen: &str) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let token = Token::load_or_create(state.path()).unwrap();
+        let listener = bind(listen.parse().unwrap()).unwrap();
+        let bound = listener.address().unwrap();
+        let control = state.path().join("control.sock");
+        let listeners = (listener, bind_control(&control).unwrap());
+        let tree = Tree::default();
+        let (port, updates) = LivePort::new(100_000);
+        let catalog = Arc::new(Catalog::default());
+        let live = Live::new(port.clone(), updates, catalog.clone(), tree.clone());
+        let names = ["store", "plugin", "live", "http", "fleet"];
+        let services: Vec<_> =
+            names.iter().map(|name| tree.root().child(name, "service")).collect();
+        services.iter().for_each(|service| service.set_state(ActorState::Up));
+        let asked = Arc::<Mutex<Vec<Query>>>::default();
+        let arguments = HttpArguments {
+            listener: listeners.0.clone(),
+            control: listeners.1.clone(),
+            names: Names::new(bound, "Monitor.example.org", Some("https://bartizan.example.org")),
+            token: token.clone(),
+            live: live.reader(),
+            history: Arc::new(FakeHistory(asked.clone())),
+            plugins: Arc::new(plugins),
+            tree,
+            assets: asset,
+            version: "0.1.0",
+            started: Instant::now(),
+            limits,
+            node: services[3].clone(),
+        };
+        let moved = LiveArguments { live, node: services[2].clone() };
+        Actor::spawn(None, LiveActor, moved).await.unwrap();
+        let (http, _) = Actor::spawn(None, HttpActor, arguments).await.unwrap();
+        let token = token.signin_url("").trim_start_matches("/signin?token=").to_owned();
+        let address = SocketAddr::from(([127, 0, 0, 1], bound.port()));
+        Self {
+            address,
+            control,
+            token,
+            port,
+            asked,
+            services,
+            http,
+            catalog,
+            _listeners: listeners,
+            _state: state,
+        }
+    }
+
+    /// Monitors a server with one gauge, whose first value is `value`.
+    pub(super) fn monitor(&self, name: &str, value: f64) -> SeriesId {
+        self.port.publish(LiveUpdate::Server(ServerStatus {
+            name: name.into(),
+            tags: Arc::new([("env".to_owned(), "prod".to_owned())].into()),
+            state: ServerState::Up,
+            interval_ms: 1000,
+            collectors_up: 5,
+            collectors_down: 0,
+        }));
+        let series = Series {
+            server: name.into(),
+            collector: "cpu".into(),
+            metric: "cpu_usage_ratio".into(),
+            labels: Labels::default(),
+            unit: "ratio".into(),
+            kind: Kind::Gauge,
+            interval_ms: 1000,
+        };
+        let id = self.catalog.intern(series).unwrap();
+        self.sample(name, id, value);
+        id
+    }
+
+    pub(super) fn sample(&self, name: &str, series: SeriesId, value: f64) {
+        self.port.publish(LiveUpdate::Frame(Arc::new(Frame {
+            server: name.into(),
+            collector: "cpu".into(),
+            at_ms: now_ms(),
+            samples: vec![Sample { series, value }],
+        })));
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Reply {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: {}\r\n", self.address)).await
+    }
+
+    /// Sends a head, given without its last empty line, on a connection of its own.
+    pub(super) async fn ask(&self, head: &str) -> Reply {
+        exchange(TcpStream::connect(self.address).await.unwrap(), head).await
+    }
+
+    pub(super) async fn ask_control(&self, head: &str) -> Reply {
+        exchange(UnixStream::connect(&self.control).await.unwrap(), head).await
+    }
+
+    /// A viewer whose handshake has these headers as well.
+    pub(super) async fn dial(
+        &self,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(Socket, Response), tungstenite::Error> {
+        let url = format!("ws://{}/api/v1/stream", self.address);
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "bartizan.v1".parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        tokio_tungstenite::client_async(request, stream).await
+    }
+
+    /// A viewer that has been greeted.
+    pub(super) async fn viewer(&self) -> (Socket, Value) {
+        let (mut socket, _) = self.dial(&[]).await.unwrap();
+        let hello = next(&mut socket).await;
+        assert_eq!(hello["t"], "hello");
+        (socket, hello)
+    }
+
+    /// Waits until a metric has a value of at least `least`.
+    pub(super) async fn until_metric(&self, sample: &str, least: f64) {
+        let reached = async {
+            loop {
+                let text = self.get("/metrics").await.body;
+                let line = text.lines().find_map(|line| line.strip_prefix(sample)).unwrap();
+                if line.trim().parse::<f64>().unwrap() >= least {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(DEADLINE, reached).await.unwrap_or_else(|_| panic!("{sample} stays below {least}"));
+    }
+}
+
+/// An answer, as it was read from the socket.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Reply {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) -> Reply {
+    let head = format!("{head}connection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    timeout(DEADLINE, stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// The next frame of a stream.
+pub(super) async fn next(socket: &mut Socket) -> Value {
+    let message = timeout(DEADLINE, socket.next()).await.unwrap().unwrap().unwrap();
+    serde_json::from_str(message.to_text().unwrap()).unwrap()
+}
+
+/// Says something to the server.
+pub(super) async fn say(socket: &mut Socket, text: &str) {
+    socket.send(Message::text(text)).await.unwrap();
+}
+
+/// Reads on until the server closes, and with which code and reason.
+pub(super) async fn closed(socket: &mut Socket) -> (u16, String) {
+    let closed = async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return (frame.code.into(), frame.reason.to_string());
+                }
+                Some(Ok(_)) => {}
+                other => panic!("no close frame but {other:?}"),
+            }
+        }
+    };
+    timeout(DEADLINE, closed).await.unwrap()
+}
+
+struct FakeHistory(Arc<Mutex<Vec<Query>>>);
+
+impl History for FakeHistory {
+    fn query(&self, query: Query) -> AnswerFuture {
+        self.0.lock().unwrap().push(query.clone());
+        Box::pin(async move {
+            if query.metric == "broken" {
+                return Err(HistoryError("disk is on fire".to_owned()));
+            }
+            let point = Point { at_ms: query.from_ms, mean: 0.5, min: f64::NAN, max: 1.0 };
+            let gap = Gap {
+                server: query.server.into(),
+                collector: "cpu".into(),
+                from_ms: query.from_ms,
+                to_ms: None,
+                reason: "plugin timed out".into(),
+            };
+            let series = SeriesAnswer {
+                id: SeriesId(0),
+                labels: Labels::new([("core", "0")]),
+                unit: "ratio".into(),
+                kind: Kind::Gauge,
+                resolution_ms: 1000,
+                points: vec![point],
+                gaps: vec![gap],
+            };
+            Ok(Answer { series: vec![series], partial: false })
+        })
+    }
+
+    fn stats(&self) -> HistoryStats {
+        HistoryStats { samples: 7, dropped: 1, bytes: 4096 }
+    }
+}
+
+fn plugins() -> PluginList {
+    let plugin = Plugin {
+        id: "cpu".to_owned(),
+        name: "CPU".to_owned(),
+        version: "0.1.0".to_owned(),
+        description: "reads CPU use".to_owned(),
+        abi: "1.0".to_owned(),
+        path: "/usr/lib/bartizan/plugins/libcpu.so".into(),
+        sha256: "00".to_owned(),
+        bundled: true,
+        instances: 1,
+        host_pid: Some(42),
+    };
+    let refused = RefusedPlugin { path: "/tmp/x.so".into(), reason: "no manifest".to_owned() };
+    PluginList { plugins: vec![plugin], refused: vec![refused] }
+}
+
+fn asset(path: &str) -> Option<Asset> {
+    let (text, content_type, immutable) = match path {
+        "index.html" => ("<!doctype html>", "text/html; charset=utf-8", false),
+        "assets/app-1.js" => ("let x", "text/javascript", true),
+        _ => return None,
+    };
+    Some(Asset {
+        bytes: text.as_bytes().into(),
+        content_type: content_type.into(),
+        etag: "\"one\"".into(),
+        immutable,
+    })
+}

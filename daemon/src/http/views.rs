@@ -1,0 +1,259 @@
+//! The shapes of answers: the only place where http says how something looks in JSON.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use serde::Serialize;
+
+use crate::{
+    live::{ServerView as LiveServer, messages::ServerState},
+    series::{Gap, Kind, Labels, Series, SeriesId},
+    store::messages::{Answer, SeriesAnswer},
+    supervision::{ActorState, NodeView},
+};
+
+use super::messages::{Plugin, PluginList, RefusedPlugin};
+
+#[derive(Serialize)]
+pub(super) struct ErrorView<'a> {
+    pub(super) error: &'static str,
+    pub(super) detail: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct HealthView {
+    pub(super) status: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct ReadyView {
+    pub(super) ready: bool,
+    pub(super) services: BTreeMap<Arc<str>, ActorState>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ServersView<'a> {
+    servers: Vec<ServerView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ServerView<'a> {
+    name: &'a str,
+    tags: &'a BTreeMap<String, String>,
+    state: ServerState,
+    normal: Option<bool>,
+    last_seen_ms: Option<i64>,
+    interval_ms: u32,
+    collectors: CollectorsView,
+    incidents: u32,
+    latest: &'a BTreeMap<Arc<str>, Option<f64>>,
+}
+
+#[derive(Serialize)]
+struct CollectorsView {
+    up: u32,
+    down: u32,
+}
+
+impl<'a> ServersView<'a> {
+    pub(super) fn new(servers: &'a [LiveServer]) -> Self {
+        let servers = servers.iter().map(|server| ServerView {
+            name: &server.name,
+            tags: &server.tags,
+            state: server.state,
+            normal: server.normal,
+            last_seen_ms: server.last_seen_ms,
+            interval_ms: server.interval_ms,
+            collectors: CollectorsView { up: server.collectors_up, down: server.collectors_down },
+            // Nobody judges samples yet, so there is never an incident.
+            incidents: 0,
+            latest: &server.latest,
+        });
+        Self { servers: servers.collect() }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SeriesListView<'a> {
+    series: Vec<SeriesView<'a>>,
+}
+
+#[derive(Serialize)]
+struct SeriesView<'a> {
+    id: String,
+    metric: &'a str,
+    labels: &'a Labels,
+    unit: &'a str,
+    kind: Kind,
+    collector: &'a str,
+    interval_ms: u32,
+}
+
+impl<'a> SeriesListView<'a> {
+    pub(super) fn new(series: &'a [(SeriesId, Arc<Series>)]) -> Self {
+        let series = series.iter().map(|(id, series)| SeriesView {
+            // As in the stream, where it names a row.
+            id: id.0.to_string(),
+            metric: &series.metric,
+            labels: &series.labels,
+            unit: &series.unit,
+            kind: series.kind,
+            collector: &series.collector,
+            interval_ms: series.interval_ms,
+        });
+        Self { series: series.collect() }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct HistoryView<'a> {
+    series: Vec<SeriesHistoryView<'a>>,
+    partial: bool,
+}
+
+#[derive(Serialize)]
+struct SeriesHistoryView<'a> {
+    labels: &'a Labels,
+    unit: &'a str,
+    kind: Kind,
+    resolution_ms: i64,
+    /// Time, mean, smallest, largest. What is not a number becomes null.
+    points: Vec<(i64, f64, f64, f64)>,
+    gaps: Vec<GapView<'a>>,
+}
+
+#[derive(Serialize)]
+struct GapView<'a> {
+    from: i64,
+    to: Option<i64>,
+    reason: &'a str,
+}
+
+impl<'a> HistoryView<'a> {
+    pub(super) fn new(answer: &'a Answer) -> Self {
+        let series = answer.series.iter().map(SeriesHistoryView::new).collect();
+        Self { series, partial: answer.partial }
+    }
+}
+
+impl<'a> SeriesHistoryView<'a> {
+    fn new(series: &'a SeriesAnswer) -> Self {
+        let points = series.points.iter();
+        Self {
+            labels: &series.labels,
+            unit: &series.unit,
+            kind: series.kind,
+            resolution_ms: series.resolution_ms,
+            points: points.map(|point| (point.at_ms, point.mean, point.min, point.max)).collect(),
+            gaps: series.gaps.iter().map(GapView::new).collect(),
+        }
+    }
+}
+
+impl<'a> GapView<'a> {
+    fn new(gap: &'a Gap) -> Self {
+        Self { from: gap.from_ms, to: gap.to_ms, reason: &gap.reason }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ActorView {
+    name: Arc<str>,
+    kind: &'static str,
+    state: ActorState,
+    since_ms: i64,
+    restarts: u64,
+    last_error: Option<Arc<str>>,
+    detail: Option<Arc<str>>,
+    queue: Option<i64>,
+    children: Vec<ActorView>,
+}
+
+impl From<NodeView> for ActorView {
+    fn from(node: NodeView) -> Self {
+        Self {
+            name: node.name,
+            kind: node.kind,
+            state: node.state,
+            since_ms: node.since_ms,
+            restarts: node.restarts,
+            last_error: node.last_error,
+            detail: node.detail,
+            queue: node.queue,
+            children: node.children.into_iter().map(Self::from).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct PluginsView<'a> {
+    plugins: Vec<PluginView<'a>>,
+    refused: Vec<RefusedView<'a>>,
+}
+
+#[derive(Serialize)]
+struct PluginView<'a> {
+    id: &'a str,
+    name: &'a str,
+    version: &'a str,
+    description: &'a str,
+    abi: &'a str,
+    path: String,
+    sha256: &'a str,
+    bundled: bool,
+    instances: usize,
+    host_pid: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct RefusedView<'a> {
+    path: String,
+    reason: &'a str,
+}
+
+impl<'a> PluginsView<'a> {
+    pub(super) fn new(list: &'a PluginList) -> Self {
+        Self {
+            plugins: list.plugins.iter().map(PluginView::new).collect(),
+            refused: list.refused.iter().map(RefusedView::new).collect(),
+        }
+    }
+}
+
+impl<'a> PluginView<'a> {
+    fn new(plugin: &'a Plugin) -> Self {
+        Self {
+            id: &plugin.id,
+            name: &plugin.name,
+            version: &plugin.version,
+            description: &plugin.description,
+            abi: &plugin.abi,
+            path: readable(&plugin.path),
+            sha256: &plugin.sha256,
+            bundled: plugin.bundled,
+            instances: plugin.instances,
+            host_pid: plugin.host_pid,
+        }
+    }
+}
+
+impl<'a> RefusedView<'a> {
+    fn new(refused: &'a RefusedPlugin) -> Self {
+        Self { path: readable(&refused.path), reason: &refused.reason }
+    }
+}
+
+/// JSON cannot say a path that is not UTF-8: what is not becomes `�`.
+fn readable(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The first frame of a stream.
+#[derive(Serialize)]
+pub(super) struct HelloView<'a> {
+    pub(super) t: &'static str,
+    pub(super) v: u32,
+    pub(super) epoch: &'a str,
+    pub(super) now: i64,
+    pub(super) interval: u32,
+    pub(super) version: &'a str,
+}

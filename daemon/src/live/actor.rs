@@ -1,0 +1,102 @@
+//! The live actor: see the [module documentation](super) for its promises.
+
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use crate::{series::now_ms, supervision::Node};
+
+use super::{Live, messages::LiveMessage};
+
+/// Frames of one second are shown this long after it began: by then those that
+/// are read on the second have arrived.
+const SHOW_AT_MS: i64 = 150;
+
+/// Time between two looks at the queue of updates, which has to last as long.
+const TAKE_IN_MS: i64 = 250;
+
+/// Silent for longer than this, the actor counts as stuck.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The behaviour; everything that changes lives in [`Live`].
+pub struct LiveActor;
+
+/// What the actor is born with.
+pub struct LiveArguments {
+    /// The view that it moves.
+    pub live: Live,
+    /// Its place in the tree.
+    pub node: Node,
+}
+
+/// What the actor remembers between messages.
+pub struct LiveState {
+    live: Live,
+    node: Node,
+    shown_second: i64,
+}
+
+impl Actor for LiveActor {
+    type Msg = LiveMessage;
+    type State = LiveState;
+    type Arguments = LiveArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<LiveMessage>,
+        arguments: LiveArguments,
+    ) -> Result<LiveState, ActorProcessingErr> {
+        let LiveArguments { live, node } = arguments;
+        node.expect_beats(SILENCE);
+        schedule(&myself);
+        Ok(LiveState { live, node, shown_second: second(now_ms()) })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<LiveMessage>,
+        message: LiveMessage,
+        state: &mut LiveState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            LiveMessage::Tick => state.tick(),
+        }
+        schedule(&myself);
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<LiveMessage>,
+        state: &mut LiveState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.node.expect_no_beats();
+        Ok(())
+    }
+}
+
+impl LiveState {
+    fn tick(&mut self) {
+        self.node.beat();
+        let now_ms = now_ms();
+        // Any other second will do: the clock may have been set back.
+        if second(now_ms) == self.shown_second {
+            self.live.take_in(now_ms);
+        } else {
+            self.shown_second = second(now_ms);
+            self.live.tick(now_ms);
+        }
+    }
+}
+
+/// The second that is shown at `now_ms`.
+fn second(now_ms: i64) -> i64 {
+    (now_ms - SHOW_AT_MS).div_euclid(1000)
+}
+
+/// Asks for the next tick: at every [`TAKE_IN_MS`] counted from [`SHOW_AT_MS`].
+fn schedule(myself: &ActorRef<LiveMessage>) {
+    let into = (now_ms() - SHOW_AT_MS).rem_euclid(TAKE_IN_MS);
+    let wait = Duration::from_millis(u64::try_from(TAKE_IN_MS - into).unwrap_or_default());
+    myself.send_after(wait, || LiveMessage::Tick);
+}

@@ -1,0 +1,214 @@
+//! The latest of everything: servers, their series, and who is silent.
+//!
+//! Pure: no clock, no lock, no channel. Every question names the time it is asked for.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::series::{Catalog, Frame, Gap, Kind, Rate, Series, SeriesId};
+
+use super::{
+    messages::{LiveUpdate, ServerState, ServerStatus},
+    wall::Part,
+};
+
+/// A value is unknown when it is older than so many intervals.
+const STALE_INTERVALS: i64 = 3;
+
+/// A server without samples for this long is offline, if three intervals are shorter.
+const OFFLINE_MS: i64 = 30_000;
+
+/// A series that its collector no longer brings is forgotten after this time.
+const FORGET_MS: i64 = 600_000;
+
+/// All that is known at present.
+#[derive(Debug)]
+pub(super) struct Board {
+    catalog: Arc<Catalog>,
+    servers: BTreeMap<Arc<str>, Server>,
+    unplaced: u64,
+}
+
+/// One server at present.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) status: ServerStatus,
+    pub(super) last_seen_ms: Option<i64>,
+    pub(super) slots: BTreeMap<SeriesId, Slot>,
+    /// Why a collector is silent, by its name.
+    silent: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+/// The latest sample of one series.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) series: Arc<Series>,
+    pub(super) at_ms: i64,
+    /// What it plays in its server's row of the wall.
+    pub(super) part: Part,
+    rate: Option<Rate>,
+    value: Option<f64>,
+}
+
+impl Board {
+    /// A board without servers.
+    pub(super) fn new(catalog: Arc<Catalog>) -> Self {
+        Self { catalog, servers: BTreeMap::new(), unplaced: 0 }
+    }
+
+    /// All servers, by name.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Server> {
+        self.servers.values()
+    }
+
+    /// One server.
+    pub(super) fn server(&self, name: &str) -> Option<&Server> {
+        self.servers.get(name)
+    }
+
+    /// How many updates were about nobody known.
+    pub(super) fn unplaced(&self) -> u64 {
+        self.unplaced
+    }
+
+    /// Takes in what happened, as of `now_ms`.
+    pub(super) fn apply(&mut self, update: LiveUpdate, now_ms: i64) {
+        match update {
+            LiveUpdate::Frame(frame) => match self.servers.get_mut(&frame.server) {
+                Some(server) => server.take_frame(&frame, &self.catalog, now_ms),
+                None => self.unplaced += 1,
+            },
+            LiveUpdate::Gap(gap) => match self.servers.get_mut(&gap.server) {
+                Some(server) => server.take_gap(gap),
+                None => self.unplaced += 1,
+            },
+            LiveUpdate::Server(status) => match self.servers.get_mut(&status.name) {
+                Some(server) => server.status = status,
+                None => {
+                    self.servers.insert(status.name.clone(), Server::new(status));
+                }
+            },
+            LiveUpdate::Gone(name) => {
+                self.servers.remove(&name);
+            }
+        }
+    }
+
+    /// Forgets series that ended long before `now_ms`, while their collector went on.
+    pub(super) fn forget(&mut self, now_ms: i64) {
+        for server in self.servers.values_mut() {
+            let silent = &server.silent;
+            server.slots.retain(|_, slot| {
+                now_ms - slot.at_ms < FORGET_MS || silent.contains_key(&slot.series.collector)
+            });
+        }
+    }
+}
+
+impl Server {
+    fn new(status: ServerStatus) -> Self {
+        Self { status, last_seen_ms: None, slots: BTreeMap::new(), silent: BTreeMap::new() }
+    }
+
+    fn take_frame(&mut self, frame: &Frame, catalog: &Catalog, now_ms: i64) {
+        self.last_seen_ms = self.last_seen_ms.max(Some(frame.at_ms.min(now_ms)));
+        // The end of the gap may have been dropped; samples end it as well.
+        self.silent.remove(&frame.collector);
+        for sample in &frame.samples {
+            match self.slots.get_mut(&sample.series) {
+                Some(slot) => slot.take(frame.at_ms, sample.value, catalog, sample.series, now_ms),
+                None => {
+                    if let Some(series) = catalog.get(sample.series) {
+                        self.slots
+                            .insert(sample.series, Slot::new(series, frame.at_ms, sample.value));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_gap(&mut self, gap: Gap) {
+        match gap.to_ms {
+            None => self.silent.insert(gap.collector, gap.reason),
+            Some(_) => self.silent.remove(&gap.collector),
+        };
+    }
+
+    /// Its state: what it was told to be, or worse where samples are missing.
+    pub(super) fn state(&self, now_ms: i64) -> ServerState {
+        let Some(last_seen_ms) = self.last_seen_ms else {
+            return self.status.state;
+        };
+        let age_ms = now_ms - last_seen_ms;
+        let stale_ms = STALE_INTERVALS * i64::from(self.status.interval_ms);
+        let seen = if age_ms > stale_ms.max(OFFLINE_MS) {
+            ServerState::Offline
+        } else if age_ms > stale_ms {
+            ServerState::Unknown
+        } else {
+            ServerState::Up
+        };
+        self.status.state.max(seen)
+    }
+
+    /// Whether every sample is within its limit: nobody has limits yet, so all
+    /// that is known to be there is; `None` where something is missing.
+    pub(super) fn normal(&self, now_ms: i64) -> Option<bool> {
+        (self.state(now_ms) == ServerState::Up).then_some(true)
+    }
+
+    /// Why `slot` has no fresh sample; `None` while it has.
+    pub(super) fn gap(&self, slot: &Slot, now_ms: i64) -> Option<&str> {
+        let reason = self.silent.get(&slot.series.collector).map(|reason| &**reason);
+        reason.or_else(|| (!slot.is_fresh(now_ms)).then_some("no sample for three intervals"))
+    }
+}
+
+impl Slot {
+    fn new(series: Arc<Series>, at_ms: i64, value: f64) -> Self {
+        let part = Part::of(&series);
+        let mut slot = Self { series, at_ms, part, rate: None, value: None };
+        slot.set(at_ms, value);
+        slot
+    }
+
+    fn take(&mut self, at_ms: i64, value: f64, catalog: &Catalog, id: SeriesId, now_ms: i64) {
+        // What comes late says nothing of the present, unless the clock was set back.
+        if at_ms <= self.at_ms && self.at_ms <= now_ms {
+            return;
+        }
+        // Its collector may have been started anew, with another interval or unit.
+        if !self.is_fresh(now_ms)
+            && let Some(series) = catalog.get(id)
+        {
+            self.part = Part::of(&series);
+            self.series = series;
+        }
+        self.set(at_ms, value);
+    }
+
+    fn set(&mut self, at_ms: i64, value: f64) {
+        self.at_ms = at_ms;
+        self.value = match (self.series.kind, &mut self.rate) {
+            (Kind::Gauge, _) => Some(value).filter(|value| value.is_finite()),
+            (Kind::Counter, Some(rate)) => {
+                rate.next(at_ms, value, self.series.interval_ms).per_second()
+            }
+            (Kind::Counter, rate) => {
+                *rate = Some(Rate::new(at_ms, value));
+                None
+            }
+        };
+    }
+
+    /// Whether its sample is of the present: not older than three intervals, and
+    /// not from a future that the clock has since taken back.
+    pub(super) fn is_fresh(&self, now_ms: i64) -> bool {
+        let limit_ms = STALE_INTERVALS * i64::from(self.series.interval_ms);
+        now_ms.saturating_sub(self.at_ms).abs() <= limit_ms
+    }
+
+    /// Its value at present: a gauge's as it is, a counter's rate per second.
+    pub(super) fn value(&self, now_ms: i64) -> Option<f64> {
+        self.value.filter(|_| self.is_fresh(now_ms))
+    }
+}

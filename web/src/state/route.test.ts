@@ -1,0 +1,36 @@
+/** What is on the screen and what is in the URL are the same. */
+import { expect, test } from 'vitest';
+import { nearestPreset, pageOf, rangeOf, serverPath, shifted, spanOf, withKey, withRange } from './route';
+
+test('every page has its path', () => {
+  expect(pageOf('/')).toEqual({ name: 'wall' });
+  expect(pageOf('/plugins')).toEqual({ name: 'collectors' });
+  expect(pageOf(serverPath('büro 1/2'))).toEqual({ name: 'server', server: 'büro 1/2' });
+  for (const path of ['/x', '/s/', '/s/a/b', '/s/%ff']) expect(pageOf(path), path).toEqual({ name: 'missing' });
+});
+
+test('a range survives its way through the URL and leaves the rest alone', () => {
+  const before = new URLSearchParams('virtual=1&range=1h');
+  const fixed = { kind: 'fixed', fromMs: 1_000_000, toMs: 1_060_000 } as const;
+  const after = withRange(before, fixed);
+  expect(after.toString()).toBe('virtual=1&from=1000000&to=1060000');
+  expect(rangeOf(after)).toEqual(fixed);
+  expect(rangeOf(withRange(after, { kind: 'follow', preset: '7d' }))).toEqual({ kind: 'follow', preset: '7d' });
+});
+
+test('a range that makes no sense is the default', () => {
+  for (const text of ['', 'range=9y', 'from=5&to=1', 'from=a&to=b', 'from=1000&to=2000', 'range=toString']) {
+    expect(rangeOf(new URLSearchParams(text)), text).toEqual({ kind: 'follow', preset: '15m' });
+  }
+});
+
+test('spans follow the present or stand still, and never pass it', () => {
+  expect(spanOf({ kind: 'follow', preset: '5m' }, 1_000_000)).toEqual([700_000, 1_000_000]);
+  expect(shifted([400, 800], -1, 1_000)).toEqual({ kind: 'fixed', fromMs: 200, toMs: 600 });
+  expect(shifted([400, 800], 1, 900)).toEqual({ kind: 'fixed', fromMs: 500, toMs: 900 });
+  expect([nearestPreset(1_000), nearestPreset(900_000), nearestPreset(1e12)]).toEqual(['5m', '15m', '7d']);
+});
+
+test('an empty value leaves the URL', () => {
+  expect(withKey(new URLSearchParams('q=a&state=up'), 'q', '').toString()).toBe('state=up');
+});

@@ -1,0 +1,95 @@
+/**
+ * The URL, which is where everything that is on the screen is written down:
+ * page, filter, order, range. Pure; `navigation.svelte.ts` holds the present one.
+ */
+
+/** Lengths of the presets, newest design order. */
+export const PRESETS = { '5m': 300_000, '15m': 900_000, '1h': 3_600_000, '6h': 21_600_000, '24h': 86_400_000, '7d': 604_800_000 } as const;
+
+export type Preset = keyof typeof PRESETS;
+
+/** What a server page shows when its URL says nothing. */
+export const PRESET_DEFAULT: Preset = '15m';
+
+/** Either the last so and so much, moving with the present, or a fixed span. */
+export type Range =
+  | { readonly kind: 'follow'; readonly preset: Preset }
+  | { readonly kind: 'fixed'; readonly fromMs: number; readonly toMs: number };
+
+export type Page =
+  | { readonly name: 'wall' }
+  | { readonly name: 'server'; readonly server: string }
+  | { readonly name: 'collectors' }
+  | { readonly name: 'missing' };
+
+/** Shortest span that a zoom may reach. */
+export const SPAN_MIN_MS = 10_000;
+
+/** The page of a path. */
+export function pageOf(path: string): Page {
+  if (path === '/') return { name: 'wall' };
+  if (path === '/plugins') return { name: 'collectors' };
+  const server = /^\/s\/([^/]+)$/.exec(path)?.[1];
+  if (server === undefined) return { name: 'missing' };
+  try {
+    return { name: 'server', server: decodeURIComponent(server) };
+  } catch {
+    return { name: 'missing' };
+  }
+}
+
+/** The path of a server's page. */
+export function serverPath(name: string): string {
+  return `/s/${encodeURIComponent(name)}`;
+}
+
+const isPreset = (text: string | null): text is Preset => text !== null && Object.hasOwn(PRESETS, text);
+
+/** The range that a query names; anything that makes no sense is the default. */
+export function rangeOf(query: URLSearchParams): Range {
+  const [fromMs, toMs] = [Number(query.get('from')), Number(query.get('to'))];
+  if (Number.isFinite(fromMs) && Number.isFinite(toMs) && fromMs > 0 && toMs - fromMs >= SPAN_MIN_MS) {
+    return { kind: 'fixed', fromMs, toMs };
+  }
+  const preset = query.get('range');
+  return { kind: 'follow', preset: isPreset(preset) ? preset : PRESET_DEFAULT };
+}
+
+/** `query` with another range; the rest stays. */
+export function withRange(query: URLSearchParams, range: Range): URLSearchParams {
+  const next = new URLSearchParams(query);
+  for (const key of ['range', 'from', 'to']) next.delete(key);
+  if (range.kind === 'fixed') {
+    next.set('from', String(Math.round(range.fromMs)));
+    next.set('to', String(Math.round(range.toMs)));
+  } else if (range.preset !== PRESET_DEFAULT) {
+    next.set('range', range.preset);
+  }
+  return next;
+}
+
+/** The span that a range means at `nowMs`, both by the hub's clock. */
+export function spanOf(range: Range, nowMs: number): readonly [number, number] {
+  return range.kind === 'fixed' ? [range.fromMs, range.toMs] : [nowMs - PRESETS[range.preset], nowMs];
+}
+
+/** The shortest preset that is at least that long. */
+export function nearestPreset(lengthMs: number): Preset {
+  const presets = Object.entries(PRESETS) as [Preset, number][];
+  return (presets.find(([, length]) => length >= lengthMs - 1_000) ?? presets.at(-1)!)[0];
+}
+
+/** The same span half a window earlier (-1) or later (+1), never beyond the present. */
+export function shifted(span: readonly [number, number], direction: 1 | -1, nowMs: number): Range {
+  const length = span[1] - span[0];
+  const toMs = Math.min(nowMs, span[1] + (direction * length) / 2);
+  return { kind: 'fixed', fromMs: toMs - length, toMs };
+}
+
+/** `query` with one key set, or removed where the value is empty. */
+export function withKey(query: URLSearchParams, key: string, value: string): URLSearchParams {
+  const next = new URLSearchParams(query);
+  if (value === '') next.delete(key);
+  else next.set(key, value);
+  return next;
+}

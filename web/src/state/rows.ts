@@ -1,0 +1,136 @@
+/**
+ * Rows of the stream's tables as typed things: a server of the wall, a series
+ * of a server, an actor of the tree. The only place that knows column names.
+ *
+ * A missing column or a value of another type reads as null: a newer hub may
+ * add and an older one lack; a wrong number must not appear.
+ */
+import type { Cell, Row } from '../stream/frames';
+import type { Table } from '../stream/reducer';
+
+export type ServerState = 'up' | 'degraded' | 'unknown' | 'offline';
+
+/** A monitored server as the wall shows it. Ratios 0..1, bytes per second, seconds, °C. */
+export interface WallServer {
+  readonly name: string;
+  readonly state: ServerState;
+  readonly lastSeenMs: number | null;
+  readonly intervalMs: number;
+  readonly up: number;
+  readonly down: number;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly cpu: number | null;
+  readonly memory: number | null;
+  readonly disk: number | null;
+  readonly diskMount: string | null;
+  readonly rx: number | null;
+  readonly tx: number | null;
+  readonly load: number | null;
+  readonly cores: number | null;
+  readonly uptime: number | null;
+  readonly temperature: number | null;
+}
+
+/** One series of a server, as of its last sample. */
+export interface LiveSeries {
+  readonly id: string;
+  readonly metric: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly unit: string;
+  readonly kind: string;
+  readonly collector: string;
+  readonly intervalMs: number;
+  readonly atMs: number | null;
+  readonly value: number | null;
+  readonly gap: string | null;
+}
+
+/** One node of the supervision tree. */
+export interface ActorNode {
+  readonly id: string;
+  readonly parent: string | null;
+  readonly name: string;
+  readonly kind: string;
+  readonly state: string;
+  readonly restarts: number;
+  readonly lastError: string | null;
+  readonly queue: number | null;
+  readonly sinceMs: number | null;
+  readonly detail: string | null;
+}
+
+type Reader = (row: Row, column: string) => Cell;
+
+function readerOf(table: Table): Reader {
+  const index = new Map(table.cols.map((name, position) => [name, position]));
+  return (row, column) => {
+    const position = index.get(column);
+    return position === undefined ? null : (row[position] ?? null);
+  };
+}
+
+const number = (cell: Cell): number | null => (typeof cell === 'number' ? cell : null);
+const text = (cell: Cell): string | null => (typeof cell === 'string' ? cell : null);
+const labels = (cell: Cell): Record<string, string> => (typeof cell === 'object' && cell !== null ? cell : {});
+
+const STATES: readonly string[] = ['up', 'degraded', 'unknown', 'offline'];
+const stateOf = (cell: Cell): ServerState =>
+  typeof cell === 'string' && STATES.includes(cell) ? (cell as ServerState) : 'unknown';
+
+/** The servers of a `wall` table. */
+export function wallServers(table: Table): WallServer[] {
+  const read = readerOf(table);
+  return [...table.rows].map(([name, row]) => ({
+    name,
+    state: stateOf(read(row, 'state')),
+    lastSeenMs: number(read(row, 'last_seen_ms')),
+    intervalMs: number(read(row, 'interval_ms')) ?? 1_000,
+    up: number(read(row, 'up')) ?? 0,
+    down: number(read(row, 'down')) ?? 0,
+    tags: labels(read(row, 'tags')),
+    cpu: number(read(row, 'cpu')),
+    memory: number(read(row, 'memory')),
+    disk: number(read(row, 'disk')),
+    diskMount: text(read(row, 'disk_mount')),
+    rx: number(read(row, 'rx')),
+    tx: number(read(row, 'tx')),
+    load: number(read(row, 'load')),
+    cores: number(read(row, 'cores')),
+    uptime: number(read(row, 'uptime')),
+    temperature: number(read(row, 'temperature')),
+  }));
+}
+
+/** The series of a `server:NAME` table. */
+export function liveSeries(table: Table): LiveSeries[] {
+  const read = readerOf(table);
+  return [...table.rows].map(([id, row]) => ({
+    id,
+    metric: text(read(row, 'metric')) ?? '',
+    labels: labels(read(row, 'labels')),
+    unit: text(read(row, 'unit')) ?? '',
+    kind: text(read(row, 'kind')) ?? 'gauge',
+    collector: text(read(row, 'collector')) ?? '',
+    intervalMs: number(read(row, 'interval_ms')) ?? 1_000,
+    atMs: number(read(row, 'at')),
+    value: number(read(row, 'value')),
+    gap: text(read(row, 'gap')),
+  }));
+}
+
+/** The nodes of the `actors` table. */
+export function actorNodes(table: Table): ActorNode[] {
+  const read = readerOf(table);
+  return [...table.rows].map(([id, row]) => ({
+    id,
+    parent: text(read(row, 'parent')),
+    name: text(read(row, 'name')) ?? id,
+    kind: text(read(row, 'kind')) ?? '',
+    state: text(read(row, 'state')) ?? '',
+    restarts: number(read(row, 'restarts')) ?? 0,
+    lastError: text(read(row, 'last_error')),
+    queue: number(read(row, 'queue')),
+    sinceMs: number(read(row, 'since_ms')),
+    detail: text(read(row, 'detail')),
+  }));
+}

@@ -1,0 +1,58 @@
+/** Filter, order and what age takes away, on a handful of servers. */
+import { expect, test } from 'vitest';
+import type { WallServer } from './rows';
+import { counts, filterOf, orderOf, orderText, shown, sorted } from './wall';
+
+const NOW = 1_000_000;
+
+test('a server whose last sample is too old is unknown and has no values', () => {
+  const old = shown(server('web-1', { lastSeenMs: NOW - 3_100 }), NOW);
+  expect(old).toMatchObject({ state: 'unknown', cpu: null, memory: null, disk: null, rx: null, load: null });
+});
+
+test('an offline server stays offline however old it is', () => {
+  expect(shown(server('web-1', { state: 'offline', lastSeenMs: NOW - 90_000 }), NOW).state).toBe('offline');
+});
+
+test('worst first: state, then what is fullest, then the name', () => {
+  const list = [
+    server('a', {}),
+    server('b', { state: 'degraded' }),
+    server('c', { cpu: 0.97 }),
+    server('d', { state: 'offline', lastSeenMs: null }),
+    server('e', { lastSeenMs: null }),
+  ].map((one) => shown(one, NOW));
+  expect(sorted(list, orderOf(null)).map((one) => one.name)).toEqual(['d', 'e', 'b', 'c', 'a']);
+  expect(counts(list)).toEqual({ offline: 1, unknown: 1, degraded: 1, up: 2 });
+});
+
+test('unknown values come last in either direction', () => {
+  const list = [server('a', { cpu: null }), server('b', { cpu: 0.2 }), server('c', { cpu: 0.9 })].map((one) => shown(one, NOW));
+  expect(sorted(list, orderOf('cpu')).map((one) => one.name)).toEqual(['b', 'c', 'a']);
+  expect(sorted(list, orderOf('-cpu')).map((one) => one.name)).toEqual(['c', 'b', 'a']);
+});
+
+test('the filter takes names, tags, comparisons and states', () => {
+  const list = [
+    server('web-1', { tags: { env: 'prod' }, cpu: 0.85 }),
+    server('web-2', { tags: { env: 'test' }, cpu: 0.1 }),
+    server('db-1', { tags: { env: 'prod' }, state: 'degraded', cpu: null }),
+  ].map((one) => shown(one, NOW));
+  const names = (text: string, states: string[] = []) => list.filter(filterOf(text, states)).map((one) => one.name);
+  expect(names('WEB')).toEqual(['web-1', 'web-2']);
+  expect(names('tag:prod')).toEqual(['web-1', 'db-1']);
+  expect(names('web cpu>80')).toEqual(['web-1']);
+  expect(names('cpu<80')).toEqual(['web-2']);
+  expect(names('', ['degraded'])).toEqual(['db-1']);
+  expect(names('nothing')).toEqual([]);
+});
+
+test('an order survives its way through the URL', () => {
+  for (const text of ['-cpu', 'name', '-age']) expect(orderText(orderOf(text))).toBe(text);
+  expect(orderText(orderOf('nonsense'))).toBe('');
+});
+
+function server(name: string, change: Partial<WallServer>): WallServer {
+  const values = { cpu: 0.1, memory: 0.2, disk: 0.3, diskMount: '/', rx: 1, tx: 1, load: 1, cores: 4, uptime: 1, temperature: null };
+  return { name, state: 'up', lastSeenMs: NOW, intervalMs: 1_000, up: 5, down: 0, tags: {}, ...values, ...change };
+}
