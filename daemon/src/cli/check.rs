@@ -1,53 +1,89 @@
 //! `bartizan check`: all that is wrong with the configuration, without running anything.
+//!
+//! More than the start asks for: settings of collectors are judged by the
+//! schemas of their plugins as well, where these are found.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
-use clap::Args;
-
-use super::{Failure, output::print};
-use crate::config::{Config, Sources};
-
-/// What is checked.
-#[derive(Debug, Args)]
-pub(super) struct CheckArguments {
-    /// Configuration file [else $BARTIZAN_CONFIG, else /etc/bartizan/bartizan.toml where it exists].
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Folder of plugin files, searched before all others; may be given more than once.
-    #[arg(long, value_name = "DIR")]
-    plugins: Vec<PathBuf>,
-}
+use super::{
+    Failure,
+    output::print,
+    plugin::{FolderArguments, scan},
+};
+use crate::{
+    config::{CollectorConfig, Config, ConfigError},
+    manifest::validate,
+    plugin::PluginCatalog,
+};
 
 /// Says that the configuration is fine, or fails with all that is wrong with it.
-pub(super) fn check(arguments: CheckArguments) -> Result<ExitCode, Failure> {
-    let CheckArguments { config, plugins } = arguments;
-    let sources = Sources { config, plugins, ..Sources::default() };
+pub(super) fn check(arguments: FolderArguments) -> Result<ExitCode, Failure> {
+    let sources = arguments.sources();
+    let file = sources.file();
+    if let Some(path) = &file {
+        let read = |source| ConfigError::Read { path: path.clone(), source };
+        let text = fs::read_to_string(path).map_err(read)?;
+        let name = path.display().to_string();
+        let (mut config, mut problems) = Config::judge(&text, &name);
+        config.collect.plugins.splice(0..0, sources.plugins.iter().cloned());
+        let catalog = scan(&config);
+        problems
+            .extend(config.judge_settings(&text, &name, |collector| judge(&catalog, collector)));
+        problems.sort();
+        if !problems.is_empty() {
+            return Err(ConfigError::Invalid(problems).into());
+        }
+    }
     let config = sources.load()?;
-    print(&verdict(sources.file().map(|file| file.display().to_string()), &config))?;
+    print(&verdict(file.as_deref(), &config, &scan(&config)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn verdict(file: Option<String>, config: &Config) -> String {
+/// What the plugin's schema says of a collector's settings; nothing where there is no such plugin.
+fn judge(catalog: &PluginCatalog, collector: &CollectorConfig) -> Vec<(String, String)> {
+    let Some(plugin) = catalog.find(&collector.plugin) else { return Vec::new() };
+    let judged = validate(&plugin.manifest.config_schema, &collector.config);
+    let problems = judged.err().unwrap_or_default();
+    problems.into_iter().map(|problem| (problem.key, problem.text)).collect()
+}
+
+fn verdict(file: Option<&Path>, config: &Config, catalog: &PluginCatalog) -> String {
     let Some(file) = file else { return "no configuration file: the defaults hold\n".into() };
     let who = match config.servers.len() {
         0 => "this machine".into(),
         1 => "1 server".into(),
         servers => format!("{servers} servers"),
     };
-    format!("{file}: fine, watches {who}\n")
+    let mut text = format!("{}: fine, watches {who}\n", file.display());
+    for server in &config.servers {
+        for collector in &server.collectors {
+            if catalog.find(&collector.plugin).is_none() {
+                let (plugin, server, collector) =
+                    (&collector.plugin, &server.name, &collector.name);
+                text.push_str(&format!(
+                    "collector `{collector}` of `{server}` waits: no plugin `{plugin}` is found\n"
+                ));
+            }
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
     use super::*;
-    use crate::config::ServerConfig;
 
     #[test]
     fn the_verdict_says_which_file_and_what_it_would_do() {
-        let servers = vec![ServerConfig::default(), ServerConfig::default()];
-        let two = Config { servers, ..Config::default() };
-        let verdict = |config| verdict(Some("b.toml".into()), config);
-        assert_eq!(verdict(&two), "b.toml: fine, watches 2 servers\n");
-        assert_eq!(verdict(&Config::default()), "b.toml: fine, watches this machine\n");
+        let text = "[[server]]\nname = 'web-1'\n[[server.collector]]\nplugin = 'org.example.nginx'";
+        let verdict =
+            |config| verdict(Some(Path::new("b.toml")), &config, &PluginCatalog::default());
+        assert_eq!(verdict(Config::default()), "b.toml: fine, watches this machine\n");
+        assert_eq!(
+            verdict(Config::parse(text, "b.toml").unwrap()),
+            "b.toml: fine, watches 1 server\n\
+             collector `nginx` of `web-1` waits: no plugin `org.example.nginx` is found\n"
+        );
     }
 }

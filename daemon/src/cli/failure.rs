@@ -34,6 +34,14 @@ pub(super) enum Failure {
         /// The metric asked for.
         metric: String,
     },
+    /// The file is no plugin that we can use.
+    #[error("failed to read plugin `{}`", path.display())]
+    PluginFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<dyn Error>,
+    },
     /// Nothing can be asked about the past.
     #[error("failed to find a running daemon with its state in `{}`", .0.display())]
     NoDaemon(PathBuf),

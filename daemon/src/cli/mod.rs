@@ -12,6 +12,7 @@
 
 mod check;
 mod client;
+mod describe;
 mod failure;
 mod history;
 mod moment;
@@ -25,7 +26,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Sources;
+use crate::{config::Sources, plugin_host};
 use failure::Failure;
 
 /// Watches servers: collects their metrics, keeps their history and shows both live.
@@ -51,12 +52,19 @@ enum Command {
     /// Runs the daemon; the same as no command at all.
     Run(run::RunArguments),
     /// Names all that is wrong with the configuration, without running anything.
-    Check(check::CheckArguments),
+    Check(plugin::FolderArguments),
     /// Shows the history of a metric.
     Query(query::QueryArguments),
-    /// Shows the plugins of the running daemon.
+    /// Shows plugins: those a daemon would use, or what a file says of itself.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Runs plugins. Started by the daemon, not by people.
+    #[command(hide = true)]
+    PluginHost {
+        /// What the daemon gives it.
+        #[arg(allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 /// Where configuration and state are, for commands that ask.
@@ -93,6 +101,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check::check(check),
         Some(Command::Query(query)) => query::query(query),
         Some(Command::Plugin(command)) => plugin::plugin(command),
+        Some(Command::PluginHost { arguments }) => return plugin_host::run(arguments),
     };
     done.unwrap_or_else(|failure| failure.report())
 }

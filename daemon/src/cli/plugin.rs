@@ -1,83 +1,89 @@
-//! `bartizan plugin`: those a daemon uses, and what a file says of itself.
+//! `bartizan plugin`: the files a daemon would use, and what a file says of itself.
+//!
+//! Nothing of a file is run.
 
-use std::process::ExitCode;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use clap::Subcommand;
-use serde::Deserialize;
+use bartizan_plugin::manifest::Manifest;
+use clap::{Args, Subcommand};
+use object::read::ReadCache;
 
-use super::{
-    Failure, PlaceArguments,
-    client::{self, ClientError},
-    output::print,
-    table,
+use super::{Failure, describe::describe, output::print, table};
+use crate::{
+    config::{Config, Sources},
+    manifest::read_section,
+    plugin::{FoundPlugin, PluginCatalog, PluginFolder, RefusedFile},
 };
 
 /// What is asked about plugins.
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
-    /// Lists the plugins of the running daemon, and the files it refused.
-    List {
-        #[command(flatten)]
-        places: PlaceArguments,
+    /// Lists the plugins that a daemon would use, and the files it would refuse, with the reason.
+    List(FolderArguments),
+    /// Shows what a plugin file says of itself: identity, settings, metrics.
+    Info {
+        /// The file.
+        file: PathBuf,
     },
 }
 
-/// The answer to `GET /api/v1/plugins`.
-#[derive(Debug, Deserialize)]
-struct Plugins {
-    plugins: Vec<Plugin>,
-    refused: Vec<RefusedFile>,
+/// Where plugins are looked for.
+#[derive(Debug, Args)]
+pub(super) struct FolderArguments {
+    /// Configuration file [else $BARTIZAN_CONFIG, else /etc/bartizan/bartizan.toml where it exists].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of plugin files, searched before all others; may be given more than once.
+    #[arg(long, value_name = "DIR")]
+    plugins: Vec<PathBuf>,
 }
 
-/// A plugin file that is used.
-#[derive(Debug, Deserialize)]
-struct Plugin {
-    id: String,
-    name: String,
-    version: String,
-    path: String,
-    instances: u64,
-    host_pid: Option<u32>,
-}
-
-/// A file that is not used, and why.
-#[derive(Debug, Deserialize)]
-struct RefusedFile {
-    path: String,
-    reason: String,
+impl FolderArguments {
+    pub(super) fn sources(self) -> Sources {
+        Sources { config: self.config, plugins: self.plugins, ..Sources::default() }
+    }
 }
 
 /// Answers a question about plugins.
 pub(super) fn plugin(command: PluginCommand) -> Result<ExitCode, Failure> {
     match command {
-        PluginCommand::List { places } => {
-            let state = places.sources().state()?;
-            let body = match client::get(&state, "/api/v1/plugins") {
-                Err(ClientError::Absent(_)) => return Err(Failure::NoDaemon(state)),
-                answer => answer?,
-            };
-            let plugins: Plugins = serde_json::from_slice(&body)?;
-            print(&plugins.list())?;
-        }
+        PluginCommand::List(folders) => print(&list(&scan(&folders.sources().load()?)))?,
+        PluginCommand::Info { file } => print(&describe(&read(&file)?))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-impl Plugins {
-    fn list(&self) -> String {
-        let head = ["NAME", "VERSION", "INSTANCES", "HOST", "ID", "FILE"];
-        let mut rows = vec![head.map(String::from).to_vec()];
-        for Plugin { id, name, version, path, instances, host_pid } in &self.plugins {
-            let host = host_pid.map_or_else(|| "-".into(), |pid| pid.to_string());
-            let row = [name, version, &instances.to_string(), &host, id, path];
-            rows.push(row.map(String::clone).to_vec());
-        }
-        let mut text = table::columns(&rows, false);
-        for RefusedFile { path, reason } in &self.refused {
-            text.push_str(&format!("refused {path}: {reason}\n"));
-        }
-        text
+/// The plugins that a daemon with this configuration would find.
+pub(super) fn scan(config: &Config) -> PluginCatalog {
+    // Without a path of its own, a program has no folder beside it.
+    let executable = std::env::current_exe().unwrap_or_default();
+    let folders = PluginFolder::search_path(&[], &config.collect.plugins, &executable);
+    PluginCatalog::scan(&folders)
+}
+
+fn list(PluginCatalog { found, refused }: &PluginCatalog) -> String {
+    let mut rows = vec![["NAME", "VERSION", "ID", "FILE"].map(String::from).to_vec()];
+    for FoundPlugin { id, name, version, path, .. } in found {
+        let path = path.display().to_string();
+        rows.push(vec![name.to_string(), version.to_string(), id.to_string(), path]);
     }
+    let mut text = table::columns(&rows, false);
+    for RefusedFile { path, reason } in refused {
+        text.push_str(&format!("refused {}: {reason}\n", path.display()));
+    }
+    text
+}
+
+fn read(file: &Path) -> Result<Manifest, Failure> {
+    let refused =
+        |source: Box<dyn std::error::Error>| Failure::PluginFile { path: file.to_owned(), source };
+    let open = File::open(file).map_err(|error| refused(error.into()))?;
+    let section = read_section(&ReadCache::new(open)).map_err(|error| refused(error.into()))?;
+    Manifest::parse(&section).map_err(|error| refused(error.into()))
 }
 
 #[cfg(test)]
@@ -86,19 +92,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn used_and_refused_files_are_listed() {
-        let plugins: Plugins = serde_json::from_str(
-            r#"{"plugins": [{"id": "bartizan.cpu", "name": "cpu", "version": "0.1.0", "description": "",
-                 "abi": "1.0", "path": "/p/libbartizan_cpu.so", "sha256": "", "bundled": true,
-                 "instances": 1, "host_pid": 42}],
-                "refused": [{"path": "/p/notes.so", "reason": "not an ELF file"}]}"#,
-        )
-        .unwrap();
+    fn refused_files_are_listed_with_their_reason() {
+        let refused =
+            vec![RefusedFile { path: "/p/notes.so".into(), reason: "not an ELF file".into() }];
+        let catalog = PluginCatalog { found: Vec::new(), refused };
         assert_eq!(
-            plugins.list(),
-            "NAME  VERSION  INSTANCES  HOST  ID            FILE\n\
-             cpu   0.1.0    1          42    bartizan.cpu  /p/libbartizan_cpu.so\n\
-             refused /p/notes.so: not an ELF file\n"
+            list(&catalog),
+            "NAME  VERSION  ID  FILE\nrefused /p/notes.so: not an ELF file\n"
         );
+    }
+
+    #[test]
+    fn a_file_that_is_no_plugin_is_named() {
+        let failure = read(Path::new("/proc/self/exe")).unwrap_err();
+        assert_eq!(failure.to_string(), "failed to read plugin `/proc/self/exe`");
+        assert!(std::error::Error::source(&failure).is_some());
     }
 }

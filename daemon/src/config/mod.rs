@@ -10,7 +10,7 @@
 //! - Every key has a default, so an empty file runs.
 //! - Every unknown key is an error, so a typing mistake never passes for a default.
 //! - All problems come in one answer, each with file, line, key and reason.
-//! - A [`Config`] that exists is valid: nothing downstream checks it again.
+//! - A [`Config`] that [`Config::parse`] gave is valid: nothing downstream checks it again.
 //! - `example.toml` names every key with its default; a test keeps it true.
 
 mod collect;
@@ -66,10 +66,16 @@ impl Config {
 
     /// Parses and judges `text`; `file` is what problems call it.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let (config, problems) = Self::judge(text, file);
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// What can be made of `text`, and all that is wrong with it. Only without
+    /// problems is it a configuration to run with.
+    pub(crate) fn judge(text: &str, file: &str) -> (Self, Vec<Problem>) {
         let mut reader = Reader::new(text, file);
         let config = reader.read(Self::read);
-        let problems = reader.problems();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+        (config, reader.problems())
     }
 
     fn read(file: &mut Section<'_>) -> Self {
