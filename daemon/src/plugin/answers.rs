@@ -10,7 +10,7 @@ use tracing::{debug, error, info, trace, warn};
 
 use super::{
     frames::{Answer, Head, Kind, TEXT_MAX, verdict},
-    line::{Call, Doing, Fault, LineState, Tenant},
+    line::{Doing, Fault, LineState, Tenant},
     messages::{CollectError, InstanceState},
 };
 
@@ -72,10 +72,10 @@ fn done(
     body: &[u8],
 ) -> Result<Option<(u64, Fault)>, &'static str> {
     let Some(tenant) = state.tenants.get_mut(&head.instance) else { return Ok(None) };
-    let destroying = matches!(tenant.call, Some(Call { doing: Doing::Destroy, .. }));
+    let is_leaving = tenant.is_leaving();
     let Some(call) = tenant.call.take_if(|call| call.seq == head.seq) else {
         // While it is being destroyed, the call before may still come home.
-        return if destroying { Ok(None) } else { Err("an answer that nobody asked for") };
+        return if is_leaving { Ok(None) } else { Err("an answer that nobody asked for") };
     };
     let id = tenant.shared.id;
     let text: Arc<str> = match head.flags {
@@ -91,7 +91,8 @@ fn done(
         }
         Doing::Create => {
             let fault = fault(&failure(head.flags, &text), head.flags);
-            state.tenants.remove(&head.instance);
+            tenant.shared.set_state(fault.state());
+            state.close(head.instance);
             Ok(Some((id, fault)))
         }
         Doing::Destroy => {
@@ -147,6 +148,7 @@ fn fault(error: &CollectError, flags: u16) -> Fault {
         CollectError::Config(_) | CollectError::Permission(_) | CollectError::Unsupported(_) => {
             Fault::Parked(reason)
         }
+        CollectError::Unavailable(_) | CollectError::Retry(_) => Fault::Later(reason),
         _ if flags == verdict::REFUSED => Fault::Parked(reason),
         _ => Fault::Fell(reason),
     }
@@ -156,7 +158,9 @@ impl Fault {
     /// The state that an instance is in after it.
     pub(super) fn state(&self) -> InstanceState {
         match self {
-            Self::Fell(reason) => InstanceState::Down { reason: reason.clone() },
+            Self::Fell(reason) | Self::Later(reason) => {
+                InstanceState::Down { reason: reason.clone() }
+            }
             Self::Parked(reason) => InstanceState::Parked { reason: reason.clone() },
         }
     }

@@ -33,6 +33,8 @@ pub(super) const DESTROY_DEADLINE: Duration = Duration::from_secs(1);
 pub enum Fault {
     /// It fell: made again after a pause that grows.
     Fell(Arc<str>),
+    /// What it needs is not there now: made again after a while.
+    Later(Arc<str>),
     /// Nothing helps until something changes.
     Parked(Arc<str>),
 }
@@ -199,8 +201,11 @@ impl Line {
         let mut tenants = std::mem::take(&mut state.tenants);
         drop(state);
         for tenant in tenants.values_mut() {
-            tenant.shared.sit(None);
-            tenant.shared.set_state(InstanceState::Down { reason: reason.clone() });
+            // One on its way out has been told its reason already, or lives elsewhere by now.
+            if !tenant.is_leaving() {
+                tenant.shared.sit(None);
+                tenant.shared.set_state(InstanceState::Down { reason: reason.clone() });
+            }
             if let Some(Call { doing: Doing::Collect(answer), .. }) = tenant.call.take() {
                 // A collector that gave up waits no more.
                 let _ = answer.send(Err(CollectError::HostDown(reason.clone())));
@@ -239,7 +244,7 @@ impl LineState {
     /// Ends an instance that the host still has.
     pub(super) fn close(&mut self, number: u32) {
         let Some(tenant) = self.tenants.get_mut(&number) else { return };
-        if matches!(tenant.call, Some(Call { doing: Doing::Destroy, .. })) {
+        if tenant.is_leaving() {
             return;
         }
         tenant.shared.sit(None);
@@ -260,6 +265,11 @@ impl LineState {
 }
 
 impl Tenant {
+    /// Whether it is being destroyed.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.call, Some(Call { doing: Doing::Destroy, .. }))
+    }
+
     fn start(&mut self, doing: Doing, after: Duration) -> u32 {
         self.seq = self.seq.wrapping_add(1);
         self.series_left = series_allowed();

@@ -189,6 +189,9 @@ impl Link {
             Cause::Deadline { reason, .. } | Cause::Protocol { reason, .. } => reason.clone(),
             Cause::Stopped | Cause::Start(_) | Cause::Exit(_) => "plugin host was stopped".into(),
         };
+        if cause == Cause::Stopped {
+            info!(host = self.node.name(), pid = process.pid(), "plugin host stopped");
+        }
         let stuck = (!gone).then(|| {
             let (host, pid, unreachable) =
                 (self.node.name(), process.pid(), process.is_unreachable());

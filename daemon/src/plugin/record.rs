@@ -10,6 +10,9 @@ use tracing::warn;
 use super::{instance::InstanceShared, messages::InstanceState, placement::HostKey};
 use crate::supervision::{Fall, History, Restart};
 
+/// How long one waits that could not be made for want of something else.
+const LATER: Duration = Duration::from_secs(10);
+
 /// An instance that somebody wants.
 pub(super) struct Record {
     pub(super) shared: Arc<InstanceShared>,
@@ -52,6 +55,13 @@ impl Record {
         self.place = Place::Parked;
         self.shared.sit(None);
         self.shared.set_state(InstanceState::Parked { reason });
+    }
+
+    /// What it needs is not there: it is tried again after a while.
+    pub(super) fn wait(&mut self, reason: Arc<str>) {
+        self.place = Place::Waiting(Instant::now() + LATER);
+        self.shared.sit(None);
+        self.shared.set_state(InstanceState::Down { reason });
     }
 
     /// It fell, by its own fault: it pauses. True if it is quarantined.

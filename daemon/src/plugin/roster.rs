@@ -143,6 +143,7 @@ impl Roster {
         }
         match fault {
             Fault::Parked(reason) => record.park(reason),
+            Fault::Later(reason) => record.wait(reason),
             Fault::Fell(reason) => {
                 record.fell(reason);
             }
@@ -180,43 +181,40 @@ impl Roster {
         }
         let in_call: Vec<u64> = running.iter().map(|(id, _)| *id).collect();
         let blame = blame(&cause, &in_call, &tenants);
-        let host = slot.node.name().to_owned();
         let named = blame.ids().iter().filter_map(|id| Some(self.records.get(id)?.shared.name()));
-        let names: Vec<String> = named.collect();
-        error!(host, %reason, blamed = names.join(", "), "plugin host ended");
+        let blamed: Vec<String> = named.collect();
+        error!(host = slot.node.name(), %reason, blamed = blamed.join(", "), "plugin host ended");
         let now = Instant::now();
         let resume = if blame == Blame::Nobody { slot.fell(now, ran) } else { now };
         slot.due = resume;
-        let (is_bundled, shared) = (matches!(key, HostKey::Bundled { .. }), tenants.len() > 1);
-        for id in tenants {
-            if let Some(record) = self.records.get_mut(&id) {
+        let (is_bundled, is_shared) = (matches!(key, HostKey::Bundled { .. }), tenants.len() > 1);
+        // Those on their way out of it live elsewhere by now, or nowhere.
+        let mut lived: HashMap<u64, &mut Record> = HashMap::new();
+        for (id, record) in &mut self.records {
+            if matches!(record.place, Place::Seated { host: at, .. } if at == host) {
                 record.place = Place::Waiting(resume);
+                lived.insert(*id, record);
             }
         }
         match blame {
             Blame::Nobody => {}
             Blame::One(id) => {
-                if let Some(record) = self.records.get_mut(&id) {
-                    let call = running.iter().find(|(running, _)| *running == id);
-                    let reason = match (&cause, call) {
-                        (Cause::Exit(_), Some((_, call))) => format!("{reason} in {call}").into(),
-                        _ => reason,
-                    };
-                    let fall = record.fell(reason);
-                    // A file's own plugin gets a second chance among its own.
-                    record.isolated |= shared && (is_bundled || record.falls > 1);
-                    if !shared && fall {
-                        slot.node.set_state(ActorState::Quarantined);
-                    }
+                let Some(record) = lived.remove(&id) else { return };
+                let reason = match (&cause, running.iter().find(|(running, _)| *running == id)) {
+                    (Cause::Exit(_), Some((_, call))) => format!("{reason} in {call}").into(),
+                    _ => reason,
+                };
+                if record.fell(reason) && !is_shared {
+                    slot.node.set_state(ActorState::Quarantined);
                 }
+                // A file's own plugin gets a second chance among its own.
+                record.isolated |= is_shared && (is_bundled || record.falls > 1);
             }
-            Blame::Several(ids) => {
-                for id in ids {
-                    if let Some(record) = self.records.get_mut(&id) {
-                        record.isolated = true;
-                    }
+            Blame::Several(ids) => ids.iter().for_each(|id| {
+                if let Some(record) = lived.get_mut(id) {
+                    record.isolated = true;
                 }
-            }
+            }),
         }
     }
 

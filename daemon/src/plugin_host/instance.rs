@@ -66,7 +66,6 @@ pub(super) struct Handle {
     calls: SyncSender<Call>,
     watch: Arc<Watch>,
     collect_deadline_ns: u64,
-    thread: thread::JoinHandle<()>,
 }
 
 impl Handle {
@@ -85,11 +84,11 @@ impl Handle {
         watch.start(monotonic_ns().saturating_add(open.create_deadline_ns));
         let collect_deadline_ns = open.collect_deadline_ns;
         let body = Body { number, note, outbox, watch: watch.clone(), collect_deadline_ns };
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name(open.instance.chars().take(15).filter(|c| *c != '\0').collect())
             .stack_size(STACK)
             .spawn(move || body.run(seq, &open, file, &inbox))?;
-        Ok(Self { calls, watch, collect_deadline_ns, thread })
+        Ok(Self { calls, watch, collect_deadline_ns })
     }
 
     /// Hands a call over; false if the instance has more than it should already, or is gone.
@@ -104,11 +103,6 @@ impl Handle {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         }
-    }
-
-    /// Whether its thread has ended.
-    pub(super) fn is_finished(&self) -> bool {
-        self.thread.is_finished()
     }
 
     /// The instance's watch.
@@ -126,47 +120,62 @@ struct Body {
     collect_deadline_ns: u64,
 }
 
+/// An instance that was made.
+struct Made {
+    live: Live,
+    plugin: &'static Plugin,
+    context: &'static Context,
+}
+
 impl Body {
+    /// Makes the instance, then serves its calls until the daemon ends it. One that could not
+    /// be made waits for that too, so that no call is left without an answer.
     fn run(self, seq: u32, open: &OpenBody, file: &'static File, inbox: &Receiver<Call>) {
         let began = monotonic_ns();
-        let (mut live, plugin, context) = match self.create(open, file) {
+        let mut made = match self.create(open, file) {
             Ok(made) => {
                 self.done(seq, 0, began, &[]);
-                made
+                Some(made)
             }
             Err(Ended { status, text }) => {
-                return self.done(seq, status, began, &[&text]);
+                self.done(seq, status, began, &[&text]);
+                None
             }
         };
         while let Ok(call) = inbox.recv() {
             let began = monotonic_ns();
             match call {
                 Call::Collect { seq, now_unix_ns } => {
-                    let deadline_mono_ns = began.saturating_add(self.collect_deadline_ns);
-                    let cancelled = &self.watch.cancelled;
-                    let round = Round { now_unix_ns, deadline_mono_ns, cancelled };
-                    let outcome = self.noted(plugin, Phase::Collect, || live.collect(&round));
-                    match outcome {
-                        Ok((dropped, samples)) => {
-                            let front = Answer::front(dropped, context.refused());
-                            self.done(seq, 0, began, &[&front, samples]);
-                        }
-                        Err(Ended { status, text }) => self.done(seq, status, began, &[&text]),
-                    }
+                    let Some(made) = &mut made else {
+                        self.done(seq, verdict::HOST_FAILED, began, &[b"it was never made"]);
+                        continue;
+                    };
+                    self.collect(made, seq, now_unix_ns, began);
                 }
                 Call::Destroy { seq } => {
-                    self.noted(plugin, Phase::Destroy, || live.destroy());
+                    if let Some(Made { live, plugin, .. }) = made.take() {
+                        self.noted(plugin, Phase::Destroy, || live.destroy());
+                    }
                     return self.done(seq, 0, began, &[]);
                 }
             }
         }
     }
 
-    fn create(
-        &self,
-        open: &OpenBody,
-        file: &'static File,
-    ) -> Result<(Live, &'static Plugin, &'static Context), Ended> {
+    fn collect(&self, made: &mut Made, seq: u32, now_unix_ns: i64, began_ns: u64) {
+        let Made { live, plugin, context } = made;
+        let deadline_mono_ns = began_ns.saturating_add(self.collect_deadline_ns);
+        let round = Round { now_unix_ns, deadline_mono_ns, cancelled: &self.watch.cancelled };
+        match self.noted(plugin, Phase::Collect, || live.collect(&round)) {
+            Ok((dropped, samples)) => {
+                let front = Answer::front(dropped, context.refused());
+                self.done(seq, 0, began_ns, &[&front, samples]);
+            }
+            Err(Ended { status, text }) => self.done(seq, status, began_ns, &[&text]),
+        }
+    }
+
+    fn create(&self, open: &OpenBody, file: &'static File) -> Result<Made, Ended> {
         self.note.set(Phase::Load);
         let plugin = file
             .plugin()
@@ -176,7 +185,7 @@ impl Body {
         let (context, host) = Context::new(self.number, plugin.metrics, self.outbox.clone());
         let live =
             self.noted(plugin, Phase::Create, || Live::create(plugin, context, host, open))?;
-        Ok((live, plugin, context))
+        Ok(Made { live, plugin, context })
     }
 
     /// Runs a call with its phase in the black box, and alone where the plugin asks for that.

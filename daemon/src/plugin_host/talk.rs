@@ -167,7 +167,6 @@ impl Talk {
         let note = notebook.claim(instance).ok_or("too many instances in one host")?;
         let handle = Handle::start(instance, seq, open, file, note, self.outbox.clone())
             .map_err(|error| format!("failed to start a thread: {error}"))?;
-        self.instances.retain(|_, handle| !handle.is_finished());
         self.instances.insert(instance, handle);
         Ok(())
     }

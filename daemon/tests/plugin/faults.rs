@@ -86,6 +86,9 @@ async fn a_plugin_that_is_not_for_here_is_parked_with_its_reason() {
         let mut instance = world.open(act, "hostile", act);
         assert_eq!(reason(&state(&mut instance, is_parked).await), expected);
     }
+    let mut away = world.open("away", "hostile", "create_unavailable");
+    let down = state(&mut away, is_down).await;
+    assert_eq!(reason(&down), "target is unavailable: connection refused");
     let config = serde_json::json!({"dd": 1}).as_object().unwrap().clone();
     let mut instance = world.open_with("typo", "hostile", config);
     let parked = state(&mut instance, is_parked).await;

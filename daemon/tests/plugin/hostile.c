@@ -24,6 +24,9 @@ typedef struct {
     int rounds;
 } instance;
 
+/* Whether another instance of this file is in "cancel". */
+static volatile int waiting;
+
 static int acts(const instance *self, const char *act) { return strcmp(self->act, act) == 0; }
 
 static void spin(void) {
@@ -55,6 +58,10 @@ static int32_t create(const bz_host *host, const bz_create_args *args, void **ou
         host->error(host, bz_text("no such thing here"));
         return BZ_UNSUPPORTED;
     }
+    if (acts(self, "create_unavailable")) {
+        host->error(host, bz_text("connection refused"));
+        return BZ_UNAVAILABLE;
+    }
     if (acts(self, "create_config")) {
         host->error(host, bz_text("url is wrong"));
         return BZ_CONFIG;
@@ -84,10 +91,16 @@ static int32_t collect(void *at, bz_collect *round) {
     if (acts(self, "status_99")) return 99;
     if (acts(self, "abort")) abort();
     if (acts(self, "segv")) *(volatile int *)8 = 1;
+    if (acts(self, "segv_in_company")) {
+        while (!waiting) usleep(1000);
+        *(volatile int *)8 = 1;
+    }
     if (acts(self, "exit0")) exit(0);
     if (acts(self, "spin")) spin();
     if (acts(self, "cancel")) {
+        waiting = 1;
         while (!bz_cancelled(round)) usleep(1000);
+        waiting = 0;
         return BZ_RETRY;
     }
     if (acts(self, "leak")) {

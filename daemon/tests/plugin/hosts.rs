@@ -34,10 +34,11 @@ async fn bundled_plugins_share_a_process_and_others_do_not() {
     let hosts = world.node.view().children;
     assert_eq!(hosts.len(), 2, "{hosts:?}");
     let bundled = world.host("host:bundled").unwrap();
-    assert_ne!(pid(&bundled), pid(&hosts[0]));
+    let other = hosts.iter().find(|host| host.name != bundled.name).unwrap();
+    assert_ne!(pid(&bundled), pid(other));
 
     // The last instance of a host takes it along.
-    let other = pid(&hosts[0]);
+    let other = pid(other);
     instances.pop();
     gone(other).await;
     read(&mut instances[0]).await.unwrap();
@@ -100,6 +101,28 @@ async fn a_bundled_plugin_that_takes_the_shared_host_down_moves_out() {
     state(&mut bad, is_down).await;
     good.collect(0).await.unwrap();
     assert_eq!(pid(&world.host("host:bundled").unwrap()), shared);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn if_several_were_running_each_gets_a_process_of_its_own() {
+    let world = world().await;
+    let mut idle = world.open("idle", "memory", "");
+    let mut waiting = world.open("waiting", "cpu", "cancel");
+    let mut bad = world.open("bad", "cpu", "segv_in_company");
+    for instance in [&mut idle, &mut waiting, &mut bad] {
+        ready(instance).await;
+    }
+    let (one, other) = tokio::join!(waiting.collect(0), bad.collect(0));
+    let expected = CollectError::HostDown("plugin host was killed by SIGSEGV".into());
+    assert_eq!((one.unwrap_err(), other.unwrap_err()), (expected.clone(), expected));
+    for instance in [&mut idle, &mut waiting, &mut bad] {
+        ready(instance).await;
+    }
+    let names = world.node.view().children.into_iter().map(|host| host.name.to_string());
+    let own = names.filter(|name| name.contains(":own-")).count();
+    assert_eq!(own, 2);
+    assert!(world.host("host:bundled").is_some(), "the idle one stays");
     world.stop().await;
 }
 

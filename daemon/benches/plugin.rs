@@ -1,0 +1,101 @@
+//! What reading all bundled plugins once a second costs, in the daemon and in their host.
+//!
+//! `cargo bench -p bartizan --bench plugin` prints CPU time per second and memory; it judges
+//! nothing. The daemon's share is that of the plugin actor alone: no store, no page.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on should stop")]
+#![expect(clippy::print_stdout, reason = "its figures are what it is for")]
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use bartizan::{
+    plugin::{InstanceSpec, InstanceState, PluginActor, PluginArguments, PluginFolder, PluginPort},
+    series::now_ms,
+    supervision::Tree,
+};
+use ractor::Actor;
+
+const PLUGINS: [&str; 5] = ["cpu", "memory", "network", "disk", "load"];
+
+/// How long it is measured.
+const SECONDS: u32 = 20;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    let (tree, port) = (Tree::default(), PluginPort::default());
+    let node = tree.root().child("plugin", "plugin");
+    let arguments = PluginArguments {
+        folders: PluginFolder::search_path(&[], &[], &std::env::current_exe().unwrap()),
+        catalog: Arc::default(),
+        node: node.clone(),
+        port: port.clone(),
+        executable: env!("CARGO_BIN_EXE_bartizan").into(),
+        memory_max: PluginArguments::MEMORY_MAX,
+    };
+    let (actor, _) = Actor::spawn(None, PluginActor, arguments).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle = cpu_of("self");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let idle = (cpu_of("self") - idle) / 5.0;
+
+    let start = tokio::time::Instant::now() + Duration::from_secs(3);
+    let readers: Vec<_> =
+        PLUGINS.map(|plugin| tokio::spawn(read(port.clone(), plugin, start))).into();
+    tokio::time::sleep_until(start - Duration::from_millis(500)).await;
+    let host = node.view().children[0].detail.clone().unwrap().replace("pid ", "");
+    let (ours, theirs) = (cpu_of("self"), cpu_of(&host));
+    let mut samples = 0;
+    for reader in readers {
+        samples += reader.await.unwrap();
+    }
+    let (ours, theirs) = (cpu_of("self") - ours, cpu_of(&host) - theirs);
+    let seconds = f64::from(SECONDS);
+    let (ours, theirs) = (ours / seconds, theirs / seconds);
+    println!("{} plugins at 1 Hz, {} samples a second", PLUGINS.len(), samples / SECONDS as usize);
+    println!("daemon  {ours:6.0} µs/s (idle {idle:.0} µs/s)");
+    println!("host    {theirs:6.0} µs/s, the plugins' own work included");
+    println!("memory  daemon {} kB, host {} kB (PSS)", pss_of("self"), pss_of(&host));
+    actor.stop_and_wait(None, Some(Duration::from_secs(5))).await.unwrap();
+}
+
+/// Reads one plugin each second; how many samples came.
+async fn read(port: PluginPort, plugin: &str, start: tokio::time::Instant) -> usize {
+    let mut instance = port.open(InstanceSpec {
+        server: "bench".into(),
+        collector: plugin.into(),
+        plugin: plugin.into(),
+        config: Default::default(),
+        interval: Duration::from_secs(1),
+        deadline: Duration::from_secs(1),
+    });
+    while instance.state() != InstanceState::Ready {
+        let state = instance.changed().await;
+        assert!(!matches!(state, InstanceState::Parked { .. }), "{plugin}: {state:?}");
+    }
+    let mut samples = 0;
+    for round in 0..SECONDS {
+        tokio::time::sleep_until(start + Duration::from_secs(1) * round).await;
+        match instance.collect(now_ms()).await {
+            Ok(reading) => samples += reading.samples.len(),
+            Err(error) => println!("{plugin}: {error}"),
+        }
+    }
+    samples
+}
+
+/// CPU time of all threads so far, in microseconds.
+fn cpu_of(process: &str) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of = |path: &Path| {
+        let text = fs::read_to_string(path.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    };
+    threads.filter_map(|thread| of(&thread.ok()?.path())).sum::<f64>() / 1000.0
+}
+
+/// Proportional share of memory, in kB.
+fn pss_of(process: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.map_or("?", |line| line.trim().trim_end_matches(" kB")).to_owned()
+}
