@@ -12,14 +12,18 @@
 //! `actor` only by whoever spawns it. `tests/tidy.rs` keeps all of this true.
 
 pub mod cli;
+pub mod collector;
 pub mod config;
+pub mod fleet;
 pub mod http;
 pub mod live;
 pub mod logging;
 pub mod manifest;
 pub mod plugin;
 pub mod plugin_host;
+pub mod root;
 pub mod series;
+pub mod server;
 pub mod store;
 pub mod supervision;
 pub mod systemd;

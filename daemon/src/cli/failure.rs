@@ -1,9 +1,14 @@
 //! Why a command failed, and how people are told.
 
-use std::{error::Error, fmt::Write, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use super::{client::ClientError, output::OutputError};
-use crate::{config::ConfigError, logging::LoggingError};
+use crate::{
+    config::ConfigError,
+    logging::{LoggingError, chain},
+    root::StartError,
+    store::StoreError,
+};
 
 /// Why a command failed. Each cause names its own step and subject.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +19,9 @@ pub(super) enum Failure {
     /// Nothing can be logged.
     #[error(transparent)]
     Logging(#[from] LoggingError),
+    /// The daemon could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// No answer from a daemon.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -42,6 +50,9 @@ pub(super) enum Failure {
         /// Why not.
         source: Box<dyn Error>,
     },
+    /// No daemon runs, and the store does not answer either.
+    #[error("failed to read the store")]
+    Store(#[from] StoreError),
     /// Nothing can be asked about the past.
     #[error("failed to find a running daemon with its state in `{}`", .0.display())]
     NoDaemon(PathBuf),
@@ -56,18 +67,6 @@ impl Failure {
             _ => ExitCode::FAILURE,
         }
     }
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

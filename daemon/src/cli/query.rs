@@ -1,6 +1,6 @@
 //! `bartizan query`: the history of a metric.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use clap::Args;
 
@@ -12,8 +12,12 @@ use super::{
     output::print,
 };
 use crate::{
-    series::now_ms,
-    store::messages::{Answer, Query},
+    config::StoreConfig,
+    series::{Catalog, now_ms},
+    store::{
+        Store,
+        messages::{Answer, Query},
+    },
 };
 
 /// What is asked about the past.
@@ -71,8 +75,14 @@ pub(super) fn query(arguments: QueryArguments) -> Result<ExitCode, Failure> {
 }
 
 /// The answer of the store itself, which no daemon holds.
-fn offline_answer(state: &Path, _: &Query) -> Result<Answer, Failure> {
-    Err(Failure::NoDaemon(state.to_owned()))
+fn offline_answer(state: &Path, query: &Query) -> Result<Answer, Failure> {
+    // A question creates nothing.
+    if !state.join("VERSION").is_file() {
+        return Err(Failure::NoDaemon(state.to_owned()));
+    }
+    let catalog = Arc::new(Catalog::default());
+    let store = Store::open(state, &StoreConfig::default(), &catalog)?;
+    Ok(store.answer(query)?)
 }
 
 /// What the arguments ask.

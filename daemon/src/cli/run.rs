@@ -5,10 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::Args;
 
 use super::{Failure, PlaceArguments};
-use crate::{
-    config::{Config, Sources},
-    logging::{self, Logging},
-};
+use crate::{config::Sources, logging, root};
 
 /// What the daemon is started with; each stands over the configuration file.
 #[derive(Debug, Args)]
@@ -35,12 +32,6 @@ impl RunArguments {
 pub(super) fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     let sources = arguments.sources();
     let config = sources.load()?;
-    let logging = logging::start(&config.log)?;
-    Ok(start(config, sources, logging))
-}
-
-fn start(config: Config, sources: Sources, logging: Logging) -> ExitCode {
-    let _ = (config, sources, logging);
-    tracing::error!("this build has no supervision tree to start");
-    ExitCode::FAILURE
+    logging::start(&config.log)?;
+    Ok(root::run(config, sources)?)
 }

@@ -44,7 +44,13 @@ impl LogConfig {
     /// What passes, by the level of each target; `info` where the level was not
     /// judged by [`read`](Self::read).
     pub fn targets(&self) -> Targets {
-        self.level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+        let asked: Targets =
+            self.level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+        // The actor library names its actors by numbers that tell nobody anything.
+        match asked.iter().any(|(target, _)| target.starts_with("ractor")) {
+            true => asked,
+            false => asked.with_target("ractor", LevelFilter::WARN),
+        }
     }
 }
 

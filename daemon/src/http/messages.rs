@@ -72,7 +72,7 @@ pub struct Plugin {
     /// Collectors that use it.
     pub instances: usize,
     /// The process that runs it; `None` while none does.
-    pub host_pid: Option<u32>,
+    pub host_pid: Option<i32>,
 }
 
 /// A file that was refused.

@@ -201,7 +201,7 @@ struct PluginView<'a> {
     sha256: &'a str,
     bundled: bool,
     instances: usize,
-    host_pid: Option<u32>,
+    host_pid: Option<i32>,
 }
 
 #[derive(Serialize)]

@@ -74,6 +74,11 @@ impl Instance {
         self.shared.state()
     }
 
+    /// How it is, now and from now on.
+    pub fn states(&self) -> watch::Receiver<InstanceState> {
+        self.states.clone()
+    }
+
     /// Waits until its state is another than the one last seen here, and returns it.
     pub async fn changed(&mut self) -> InstanceState {
         // The sender lives in `shared`, as long as we do.

@@ -54,6 +54,8 @@ pub(super) struct LineState {
     files: HashMap<[u8; 32], u32>,
     numbers: u32,
     pub(super) stopping: bool,
+    /// The process at the other end, while there is one.
+    pub(super) process: Option<i32>,
     /// Why nothing goes through any more.
     closed: Option<Arc<str>>,
 }
@@ -100,6 +102,7 @@ impl Line {
             files: HashMap::new(),
             numbers: 0,
             stopping: false,
+            process: None,
             closed: None,
         };
         Arc::new(Self { host, state: Mutex::new(state), wake: Notify::new() })

@@ -77,7 +77,9 @@ impl Link {
         info!(host = self.node.name(), pid, "plugin host started");
         self.node.set_state(ActorState::Up);
         self.node.set_detail(Some(&format!("pid {pid}")));
+        self.line.lock().process = Some(pid);
         let end = self.serve(process, &socket, &black_box).await;
+        self.line.lock().process = None;
         self.node.set_detail(end.stuck.as_ref().map(|_| "stuck (D)"));
         end
     }

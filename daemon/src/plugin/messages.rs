@@ -58,7 +58,7 @@ pub enum InstanceState {
 }
 
 /// What one reading brought.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reading {
     /// The samples, each series at most once, none of them NaN or infinite.
     pub samples: Vec<Sample>,
@@ -154,6 +154,15 @@ impl std::fmt::Debug for PluginMessage {
     }
 }
 
+/// Who uses a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PluginUses {
+    /// Collectors that want it.
+    pub instances: usize,
+    /// The process that one of them lives in; `None` while none lives.
+    pub host_pid: Option<i32>,
+}
+
 /// Where instances are asked for. It outlives the plugin actor: what was opened stays opened
 /// when the actor is started again. Clones are the same port.
 #[derive(Clone, Default)]
@@ -184,6 +193,18 @@ impl PluginPort {
     /// The plugins there are, as of the last look at the folders.
     pub fn catalog(&self) -> Arc<PluginCatalog> {
         self.inner.catalog.load_full()
+    }
+
+    /// Who uses the plugin `id` at present.
+    pub fn uses(&self, id: &str) -> PluginUses {
+        let catalog = self.catalog();
+        let wanted = lock(&self.inner.wanted);
+        let of = |shared: &&Arc<InstanceShared>| {
+            catalog.find(&shared.spec.plugin).is_some_and(|found| *found.id == *id)
+        };
+        let users: Vec<_> = wanted.values().filter(of).collect();
+        let host_pid = users.iter().find_map(|shared| shared.seat()?.line.lock().process);
+        PluginUses { instances: users.len(), host_pid }
     }
 
     /// Asks for another look at the folders.

@@ -36,6 +36,7 @@ struct Queue {
     limit: usize,
     state: Mutex<State>,
     filled: Condvar,
+    stored: AtomicU64,
     dropped: AtomicU64,
 }
 
@@ -74,6 +75,7 @@ impl StorePort {
             limit: limit_bytes,
             state: Mutex::default(),
             filled: Condvar::new(),
+            stored: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         });
         (Self(queue.clone()), StoreIntake(queue))
@@ -166,6 +168,17 @@ impl StoreIntake {
         state.bytes = 0;
     }
 
+    /// Says that a batch is written.
+    pub(super) fn written(&self, waiting: Waiting) {
+        self.0.stored.fetch_add(samples_of(&waiting.batch), Ordering::Relaxed);
+        waiting.answer(Ok(()));
+    }
+
+    /// Samples that were written since the daemon started.
+    pub(super) fn stored_samples(&self) -> u64 {
+        self.0.stored.load(Ordering::Relaxed)
+    }
+
     /// Samples that were dropped since the daemon started.
     pub(super) fn dropped_samples(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
@@ -196,8 +209,7 @@ impl Queue {
     }
 
     fn count_dropped(&self, batch: &Batch) {
-        let samples: usize = batch.frames.iter().map(|frame| frame.samples.len()).sum();
-        self.dropped.fetch_add(samples as u64, Ordering::Relaxed);
+        self.dropped.fetch_add(samples_of(batch), Ordering::Relaxed);
     }
 }
 
@@ -244,6 +256,11 @@ impl Ack {
         // Without an answer the writer fell with the batch in its hands.
         self.0.await.unwrap_or(Err(Refused::Stopping))
     }
+}
+
+/// Samples in a batch.
+fn samples_of(batch: &Batch) -> u64 {
+    batch.frames.iter().map(|frame| frame.samples.len() as u64).sum()
 }
 
 fn bytes_of(batch: &Batch) -> usize {

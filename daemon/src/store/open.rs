@@ -18,6 +18,8 @@ use super::{
     gaps::Stretch,
     keeper::Keeper,
     log::log_files,
+    messages::{Answer, Query},
+    query,
     replay::Replay,
     segment::{DAY_MS, SegmentFacts},
     segment_read::Segment,
@@ -103,6 +105,13 @@ impl Store {
         }
         tracing::info!(path = %shared.path.display(), segments, samples_in_log = samples, clean, "store opened");
         Ok(Self { shared, writer, keeper, config: config.clone(), folder })
+    }
+}
+
+impl Store {
+    /// Answers a question without being at work: for whoever only looks.
+    pub fn answer(&self, query: &Query) -> Result<Answer, StoreError> {
+        query::answer(&self.shared, query, now_ms())
     }
 }
 

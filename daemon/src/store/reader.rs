@@ -67,6 +67,11 @@ impl StoreReader {
         view.heads.of_server(server).filter_map(|stream| stream.last_ms).max()
     }
 
+    /// Samples that were stored since the daemon started.
+    pub fn stored_since_start(&self) -> u64 {
+        self.0.intake.stored_samples()
+    }
+
     /// What the store says of itself.
     pub fn stats(&self) -> StoreStats {
         let mut stats = StoreStats {

@@ -153,7 +153,7 @@ impl WriterWork {
             Ok(()) => {
                 self.shared.set_trouble(Part::Log, None);
                 self.intake.disk_recovered();
-                taken.into_iter().for_each(|waiting| waiting.answer(Ok(())));
+                taken.into_iter().for_each(|waiting| self.intake.written(waiting));
                 true
             }
             Err(error) => {

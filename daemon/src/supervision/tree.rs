@@ -219,6 +219,12 @@ impl Node {
         }
     }
 
+    /// How many of a kind there are below this node.
+    pub fn count(&self, kind: &str) -> usize {
+        let of = |child: &Self| usize::from(child.inner.kind == kind) + child.count(kind);
+        self.children().iter().map(of).sum()
+    }
+
     fn children(&self) -> Vec<Self> {
         let children = lock(&self.inner.children);
         children.values().filter_map(Weak::upgrade).map(|inner| Self { inner }).collect()

@@ -1,0 +1,19 @@
+//! What the root accepts.
+
+use std::sync::Arc;
+
+use crate::{config::Config, supervision::ChildEvent};
+
+/// What the root accepts.
+#[derive(Debug)]
+pub(super) enum RootMessage {
+    /// Time to look whether everybody is alive, and to tell systemd. Sent by itself.
+    Tick,
+    /// The configuration was read again and is another one now, or was refused.
+    /// Sent on SIGHUP.
+    Reloaded(Option<Arc<Config>>),
+    /// The daemon was told to stop, and will be in a moment. Sent on SIGTERM and SIGINT.
+    Stopping,
+    /// Something happened to a service. Sent by its children.
+    Child(ChildEvent),
+}

@@ -1,0 +1,129 @@
+//! The services, in the order of their start, and what each is started with.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use ractor::Actor;
+
+use super::{adapters, opened::Opened};
+use crate::{
+    config::Config,
+    fleet::{FleetActor, FleetArguments, Ports},
+    http::{HttpActor, HttpArguments, messages::Limits},
+    live::{LiveActor, LiveArguments},
+    plugin::{PluginActor, PluginArguments, PluginFolder},
+    store::{StoreActor, StoreArguments},
+    supervision::{ChildSpec, Node, Restart, start_with},
+};
+
+/// A service that falls more often than this takes the daemon down with it.
+const RESTART: Restart = Restart::AtOnce { most: 3, window: Duration::from_secs(60) };
+
+/// All services of a daemon, in the order of their start. Together they may take
+/// a little less than the daemon's own limit to stop.
+pub(super) fn services(opened: &Opened, config: &Arc<ArcSwap<Config>>) -> Vec<ChildSpec> {
+    vec![
+        service("store", 3_000, || StoreActor, store(opened, config)),
+        service("plugin", 1_500, || PluginActor, plugin(opened, config)),
+        service("live", 500, || LiveActor, live(opened)),
+        service("http", 2_000, || HttpActor, http(opened)),
+        service("fleet", 2_000, FleetActor::default, fleet(opened, config)),
+    ]
+}
+
+fn service<A: Actor>(
+    name: &'static str,
+    shutdown_ms: u64,
+    actor: fn() -> A,
+    arguments: impl Fn(Node) -> A::Arguments + Send + Sync + 'static,
+) -> ChildSpec {
+    ChildSpec {
+        id: name.into(),
+        kind: name,
+        start: start_with(actor, arguments),
+        restart: RESTART,
+        shutdown: Duration::from_millis(shutdown_ms),
+    }
+}
+
+fn store(
+    opened: &Opened,
+    config: &Arc<ArcSwap<Config>>,
+) -> impl Fn(Node) -> StoreArguments + Send + Sync + use<> {
+    let path = opened.state.clone();
+    let config = config.load().store.clone();
+    let (catalog, intake) = (opened.catalog.clone(), opened.intake.clone());
+    let (reader, opened) = (opened.reader.clone(), opened.opened_store.clone());
+    move |node| StoreArguments {
+        path: path.clone(),
+        config: config.clone(),
+        catalog: catalog.clone(),
+        intake: intake.clone(),
+        reader: reader.clone(),
+        opened: opened.clone(),
+        node,
+    }
+}
+
+fn plugin(
+    opened: &Opened,
+    config: &Arc<ArcSwap<Config>>,
+) -> impl Fn(Node) -> PluginArguments + Send + Sync + use<> {
+    let (catalog, port, config) = (opened.catalog.clone(), opened.plugins.clone(), config.clone());
+    let executable = std::env::current_exe().unwrap_or_default();
+    move |node| PluginArguments {
+        folders: PluginFolder::search_path(&[], &config.load().collect.plugins, &executable),
+        catalog: catalog.clone(),
+        node,
+        port: port.clone(),
+        executable: PathBuf::from("/proc/self/exe"),
+        memory_max: PluginArguments::MEMORY_MAX,
+    }
+}
+
+fn live(opened: &Opened) -> impl Fn(Node) -> LiveArguments + Send + Sync + use<> {
+    let live = opened.live.clone();
+    move |node| LiveArguments { live: live.clone(), node }
+}
+
+fn http(opened: &Opened) -> impl Fn(Node) -> HttpArguments + Send + Sync + use<> {
+    let started = tokio::time::Instant::now();
+    let (listener, control) = (opened.listener.clone(), opened.control.clone());
+    let (names, token, tree) = (opened.names.clone(), opened.token.clone(), opened.tree.clone());
+    let live = opened.live.reader();
+    let history = adapters::history(opened.reader.clone());
+    let plugins = adapters::plugins(opened.plugins.clone());
+    move |node| HttpArguments {
+        listener: listener.clone(),
+        control: control.clone(),
+        names: names.clone(),
+        token: token.clone(),
+        live: live.clone(),
+        history: history.clone(),
+        plugins: plugins.clone(),
+        tree: tree.clone(),
+        assets: adapters::asset,
+        version: env!("CARGO_PKG_VERSION"),
+        started,
+        limits: Limits::default(),
+        node,
+    }
+}
+
+fn fleet(
+    opened: &Opened,
+    config: &Arc<ArcSwap<Config>>,
+) -> impl Fn(Node) -> FleetArguments + Send + Sync + use<> {
+    let ports = Ports {
+        plugins: opened.plugins.clone(),
+        store: opened.store.clone(),
+        live: opened.live_port.clone(),
+    };
+    let (config, this_machine) = (config.clone(), opened.this_machine.clone());
+    move |node| FleetArguments {
+        config: config.clone(),
+        this_machine: this_machine.clone(),
+        ports: ports.clone(),
+        node,
+    }
+}

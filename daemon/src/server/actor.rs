@@ -1,0 +1,247 @@
+//! The server actor: see the [module documentation](super) for its promises.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{HeardOf, ServerMessage, health::Health, intake::Intake};
+use crate::{
+    collector::{CollectorActor, CollectorArguments, ReportPort},
+    config::CollectorConfig,
+    live::messages::{LivePort, LiveUpdate, ServerState, ServerStatus},
+    plugin::{InstanceSpec, PluginPort},
+    series::now_ms,
+    store::StorePort,
+    supervision::{ChildSpec, Children, Node, Restart, start_with},
+};
+
+/// The behaviour; everything that changes lives in [`Server`].
+#[derive(Default)]
+pub struct ServerActor;
+
+/// What a server actor is born with.
+#[derive(Clone)]
+pub struct ServerArguments {
+    /// Its name, unique.
+    pub name: Arc<str>,
+    /// Its tags.
+    pub tags: Arc<BTreeMap<String, String>>,
+    /// What is read there.
+    pub collectors: Vec<CollectorConfig>,
+    /// Time between two readings, where a collector does not say otherwise.
+    pub interval: Duration,
+    /// Opens plugin instances.
+    pub plugins: PluginPort,
+    /// Keeps samples.
+    pub store: StorePort,
+    /// Shows them.
+    pub live: LivePort,
+    /// Its place in the tree.
+    pub node: Node,
+}
+
+/// What a server actor remembers between messages.
+pub struct Server {
+    name: Arc<str>,
+    tags: Arc<BTreeMap<String, String>>,
+    interval: Duration,
+    health: Health,
+    told: Option<ServerStatus>,
+    live: LivePort,
+    node: Node,
+    children: Children,
+    stop_intake: CancellationToken,
+    intake: JoinHandle<()>,
+}
+
+/// Time between two looks at the server's health.
+const TICK: Duration = Duration::from_secs(1);
+/// A server actor that is silent for longer is stuck.
+const BEAT_LIMIT: Duration = Duration::from_secs(10);
+/// Reports that may wait for the intake.
+const REPORTS_MAX: usize = 1024;
+/// How long a collector may take to stop.
+const COLLECTOR_SHUTDOWN: Duration = Duration::from_millis(500);
+/// How long the last reports may take to the store when the server stops.
+const INTAKE_SHUTDOWN: Duration = Duration::from_millis(500);
+
+impl Actor for ServerActor {
+    type Msg = ServerMessage;
+    type State = Server;
+    type Arguments = ServerArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ServerMessage>,
+        arguments: ServerArguments,
+    ) -> Result<Server, ActorProcessingErr> {
+        let server = Server::new(&myself, arguments);
+        info!(server = %server.name, collectors = server.children.ids().count(), "server watched");
+        myself.send_after(TICK, || ServerMessage::Tick);
+        Ok(server)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ServerMessage>,
+        message: ServerMessage,
+        server: &mut Server,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ServerMessage::Tick => {
+                server.node.beat();
+                server.judge();
+                myself.send_after(TICK, || ServerMessage::Tick);
+            }
+            ServerMessage::Heard(heard) => {
+                let now = Instant::now();
+                heard.iter().for_each(|heard| server.health.hear(heard, now));
+                server.judge();
+            }
+            ServerMessage::Child(event) => server.children.handle(event)?,
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<ServerMessage>,
+        event: SupervisionEvent,
+        server: &mut Server,
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(server.children.supervise(event)?)
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<ServerMessage>,
+        server: &mut Server,
+    ) -> Result<(), ActorProcessingErr> {
+        server.children.stop_all().await;
+        server.stop_intake.cancel();
+        let _ = timeout(INTAKE_SHUTDOWN, &mut server.intake).await;
+        Ok(())
+    }
+}
+
+impl Server {
+    fn new(myself: &ActorRef<ServerMessage>, arguments: ServerArguments) -> Self {
+        let ServerArguments { name, tags, collectors, interval, plugins, store, live, node } =
+            arguments;
+        node.expect_beats(BEAT_LIMIT);
+        let (reports, received) = ReportPort::new(REPORTS_MAX);
+        let stop = CancellationToken::new();
+        let intake = Intake {
+            server: name.clone(),
+            reports: received,
+            store,
+            live: live.clone(),
+            actor: myself.clone(),
+            stop: stop.clone(),
+        };
+        let mailbox = myself.clone();
+        let mut children = Children::new(myself.get_cell(), node.clone(), move |event| {
+            // The cast fails only if this server has stopped, and its children with it.
+            let _ = mailbox.cast(ServerMessage::Child(event));
+        });
+        let fastest = collectors.iter().map(|collector| collector.interval.unwrap_or(interval));
+        let fastest = fastest.min().unwrap_or(interval);
+        let names = collectors.iter().map(|collector| Arc::from(collector.name.as_str()));
+        let health = Health::new(fastest, names, Instant::now());
+        for collector in collectors {
+            let interval = collector.interval.unwrap_or(interval);
+            children.start(spec(&name, collector, interval, plugins.clone(), reports.clone()));
+        }
+        let mut server = Self {
+            name,
+            tags,
+            interval: fastest,
+            health,
+            told: None,
+            live,
+            node,
+            children,
+            stop_intake: stop,
+            intake: tokio::spawn(intake.run()),
+        };
+        server.judge();
+        server
+    }
+
+    /// Judges the server's health, and tells what has changed.
+    fn judge(&mut self) {
+        let status = ServerStatus {
+            name: self.name.clone(),
+            tags: self.tags.clone(),
+            state: self.health.judge(Instant::now()),
+            interval_ms: whole_ms(self.interval),
+            collectors_up: self.health.count(HeardOf::Samples),
+            collectors_down: self.health.count(HeardOf::Nothing),
+        };
+        if self.told.as_ref() == Some(&status) {
+            return;
+        }
+        let before = self.told.as_ref().map(|told| told.state);
+        if before.is_some_and(|before| before != status.state) {
+            info!(server = %self.name, state = ?status.state, "server state changed");
+        }
+        self.node.set_detail(Some(words(&status)));
+        self.live.publish(LiveUpdate::Server(status.clone()));
+        self.told = Some(status);
+    }
+}
+
+fn words(status: &ServerStatus) -> &'static str {
+    match status.state {
+        ServerState::Up => "every collector brings samples",
+        ServerState::Degraded => "a collector brings no samples",
+        ServerState::Unknown => "no sample for three intervals",
+        ServerState::Offline => "no sample for so long that it counts as offline",
+    }
+}
+
+fn whole_ms(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// What is said of a collector before there is one. Every start opens a fresh
+/// plugin instance, since the former one went down with its collector.
+fn spec(
+    server: &Arc<str>,
+    collector: CollectorConfig,
+    interval: Duration,
+    plugins: PluginPort,
+    reports: ReportPort,
+) -> ChildSpec {
+    let server = server.clone();
+    let name: Arc<str> = collector.name.as_str().into();
+    let plugin: Arc<str> = collector.plugin.as_str().into();
+    ChildSpec {
+        id: collector.name,
+        kind: "collector",
+        start: start_with(CollectorActor::default, move |node| CollectorArguments {
+            name: name.clone(),
+            server: server.clone(),
+            source: plugins.open(InstanceSpec {
+                server: server.clone(),
+                collector: name.clone(),
+                plugin: plugin.clone(),
+                config: collector.config.clone(),
+                interval,
+                deadline: Duration::from_secs(5),
+            }),
+            interval,
+            reports: reports.clone(),
+            clock: now_ms,
+            node,
+        }),
+        restart: Restart::WithBackoff,
+        shutdown: COLLECTOR_SHUTDOWN,
+    }
+}

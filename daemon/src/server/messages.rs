@@ -1,0 +1,36 @@
+//! What a server actor accepts.
+
+use std::sync::Arc;
+
+use crate::supervision::ChildEvent;
+
+/// What a server actor accepts.
+#[derive(Debug)]
+pub enum ServerMessage {
+    /// A second has passed: judge the server's health. Sent by itself.
+    Tick,
+    /// What its collectors reported. Sent by its intake, once for each batch.
+    Heard(Vec<Heard>),
+    /// Something happened to a collector actor. Sent by its children.
+    Child(ChildEvent),
+}
+
+/// That a collector reported, and how it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Name of the collector.
+    pub collector: Arc<str>,
+    /// How it went.
+    pub of: HeardOf,
+}
+
+/// How a slot went, without the samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeardOf {
+    /// It brought samples.
+    Samples,
+    /// It brought none, and should have.
+    Nothing,
+    /// There is nothing to bring on this machine.
+    Parked,
+}

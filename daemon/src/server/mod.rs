@@ -1,0 +1,30 @@
+//! One monitored machine: its collectors, its health, and the way of its samples.
+//!
+//! ```text
+//!  collectors ──reports──► intake ──batch──► store
+//!                            │  ◄──── ack ──────┘
+//!                            ├──samples, gaps──► live
+//!                            └──who was heard──► ServerActor ──state──► live
+//! ```
+//!
+//! # Invariants
+//!
+//! - What a viewer is shown has been acknowledged by the store, or the store has
+//!   had its time ([`ACK_LIMIT`]): a slow disk holds up nobody.
+//! - A collector's silence begins a gap with its first missed slot, and ends it
+//!   with its next samples; the reason travels with it.
+//! - Samples never pass the actor's mailbox; it hears only who was heard.
+//! - The state (`up`, `degraded`, `unknown`, `offline`) is judged by the actor's
+//!   own timer, so that silence is noticed though nothing arrives.
+
+mod actor;
+mod health;
+mod intake;
+mod messages;
+mod silence;
+#[cfg(test)]
+mod tests;
+
+pub use actor::{ServerActor, ServerArguments};
+pub use intake::ACK_LIMIT;
+pub use messages::{Heard, HeardOf, ServerMessage};

@@ -1,0 +1,153 @@
+//! Drives a server's intake and actor without plugins and without a disk, in paused time.
+
+#![expect(clippy::unwrap_used, reason = "a failed test should stop")]
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ACK_LIMIT, Heard, HeardOf, ServerActor, ServerArguments, ServerMessage, intake::Intake,
+};
+use crate::{
+    collector::{Outcome, Report, ReportPort},
+    config::CollectorConfig,
+    live::messages::{LivePort, LiveUpdate, ServerState},
+    plugin::PluginPort,
+    series::{Sample, SeriesId},
+    store::StorePort,
+    supervision::Tree,
+};
+
+#[tokio::test(start_paused = true)]
+async fn viewers_wait_for_the_store_but_not_for_long() {
+    let mut intake = take_in().await;
+    intake.report(1_000, Outcome::Samples(vec![sample(0.5)]));
+
+    let soon = timeout(ACK_LIMIT / 2, intake.shown.recv()).await;
+    assert!(soon.is_err(), "shown before the store had its time: {soon:?}");
+    let shown = timeout(ACK_LIMIT, intake.shown.recv()).await.unwrap().unwrap();
+    let LiveUpdate::Frame(frame) = shown else { panic!("{shown:?}") };
+    assert_eq!((frame.at_ms, &frame.samples[..]), (1_000, &[sample(0.5)][..]));
+    let heard = Heard { collector: "load".into(), of: HeardOf::Samples };
+    assert_eq!(intake.heard.recv().await.unwrap(), [heard]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_round_brings_is_one_batch() {
+    let mut intake = take_in().await;
+    for at_ms in [1_000, 2_000, 3_000] {
+        intake.report(at_ms, Outcome::Samples(vec![sample(0.5)]));
+    }
+    assert_eq!(intake.heard.recv().await.unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silence_is_shown_with_its_reason_until_it_ends() {
+    let mut intake = take_in().await;
+    intake.report(1_000, Outcome::Missed("plugin panicked".into()));
+    intake.report(2_000, Outcome::Missed("plugin panicked".into()));
+    intake.report(3_000, Outcome::Samples(vec![sample(0.5)]));
+
+    let mut gaps = Vec::new();
+    while gaps.len() < 2 {
+        if let LiveUpdate::Gap(gap) = intake.shown.recv().await.unwrap() {
+            gaps.push((gap.from_ms, gap.to_ms, gap.reason.to_string()));
+        }
+    }
+    let reason = "plugin panicked".to_owned();
+    assert_eq!(gaps, [(1_000, None, reason.clone()), (1_000, Some(3_000), reason)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_brings_nothing_is_unknown_and_then_offline_by_its_own_timer() {
+    let (live, mut shown) = LivePort::new(64);
+    let tree = Tree::default();
+    let collector = CollectorConfig {
+        name: "load".into(),
+        plugin: "org.bartizan.load".into(),
+        interval: None,
+        config: serde_json::Map::new(),
+    };
+    let arguments = ServerArguments {
+        name: "web-1".into(),
+        tags: Arc::default(),
+        collectors: vec![collector],
+        interval: Duration::from_secs(1),
+        // Nobody serves these ports: no plugin ever starts.
+        plugins: PluginPort::default(),
+        store: StorePort::new(1 << 20).0,
+        live,
+        node: tree.root().child("srv:web-1", "server"),
+    };
+    let (server, ended) = Actor::spawn(None, ServerActor, arguments).await.unwrap();
+
+    let mut states = Vec::new();
+    while states.last() != Some(&ServerState::Offline) {
+        if let LiveUpdate::Server(status) = shown.recv().await.unwrap() {
+            states.push(status.state);
+        }
+    }
+    assert_eq!(states, [ServerState::Unknown, ServerState::Offline]);
+    server.stop(None);
+    ended.await.unwrap();
+    assert_eq!(tree.root().view().children, [], "nobody is left behind");
+}
+
+fn sample(value: f64) -> Sample {
+    Sample { series: SeriesId(0), value }
+}
+
+/// An intake at work, seen from outside. Its store never answers.
+struct Taking {
+    reports: ReportPort,
+    shown: mpsc::Receiver<LiveUpdate>,
+    heard: mpsc::UnboundedReceiver<Vec<Heard>>,
+}
+
+impl Taking {
+    fn report(&self, at_ms: i64, outcome: Outcome) {
+        self.reports.send(Report { collector: "load".into(), at_ms, outcome });
+    }
+}
+
+async fn take_in() -> Taking {
+    let (reports, received) = ReportPort::new(16);
+    let (live, shown) = LivePort::new(16);
+    let (tell, heard) = mpsc::unbounded_channel();
+    let (actor, _) = Actor::spawn(None, Ear, tell).await.unwrap();
+    let store = StorePort::new(1 << 20).0;
+    let stop = CancellationToken::new();
+    let intake = Intake { server: "web-1".into(), reports: received, store, live, actor, stop };
+    tokio::spawn(intake.run());
+    Taking { reports, shown, heard }
+}
+
+/// Stands in for the server actor: repeats what it hears.
+struct Ear;
+
+impl Actor for Ear {
+    type Msg = ServerMessage;
+    type State = mpsc::UnboundedSender<Vec<Heard>>;
+    type Arguments = mpsc::UnboundedSender<Vec<Heard>>;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<ServerMessage>,
+        tell: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(tell)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<ServerMessage>,
+        message: ServerMessage,
+        tell: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let ServerMessage::Heard(heard) = message else { return Ok(()) };
+        Ok(tell.send(heard)?)
+    }
+}
