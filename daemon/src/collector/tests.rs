@@ -29,7 +29,8 @@ async fn a_slot_brings_its_samples_at_its_own_time() {
 async fn a_failed_reading_is_reported_and_the_next_slot_tries_again() {
     let mut collector = collect([Step::Fail("no such device"), Step::Read(0.5)]).await;
 
-    assert_eq!(collector.next().await, (1_000, missed("no such device")));
+    let reason = "plugin failed to read: no such device";
+    assert_eq!(collector.next().await, (1_000, missed(reason)));
     assert_eq!(collector.state(), ActorState::Down);
     assert_eq!(collector.next().await, (2_000, samples(0.5)));
 }
