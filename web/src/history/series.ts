@@ -25,6 +25,12 @@ export interface Track {
   readonly gaps: readonly Gap[];
 }
 
+/** What came back; `partial` if the hub could not read all of it. */
+export interface Answer {
+  readonly tracks: readonly Track[];
+  readonly partial: boolean;
+}
+
 /** What to ask for. */
 export interface Question {
   readonly server: string;
@@ -41,14 +47,14 @@ let underWay = 0;
 const waiting: (() => void)[] = [];
 
 /** All tracks of a metric. Rejects with a sentence that fits a person. */
-export async function fetchTracks(question: Question, signal: AbortSignal): Promise<Track[]> {
+export async function fetchTracks(question: Question, signal: AbortSignal): Promise<Answer> {
   await turn();
   try {
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]);
     const answer = await fetch(`/api/v1/series?${queryOf(question)}`, { signal: deadline });
     const body: unknown = await answer.json().catch(() => null);
     if (!answer.ok) throw new Error(detailOf(body) ?? `HTTP ${answer.status}`);
-    return parseTracks(question.metric, body);
+    return { tracks: parseTracks(question.metric, body), partial: (body as { partial?: unknown } | null)?.partial === true };
   } finally {
     underWay--;
     waiting.shift()?.();

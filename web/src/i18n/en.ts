@@ -11,12 +11,10 @@ export const en = {
   theme: { label: 'Theme', auto: 'Auto', light: 'Light', dark: 'Dark' },
   language: 'Language',
   ago: (span: string) => `${span} ago`,
-  none: 'none',
   wall: {
     title: 'Servers',
     filter: 'Filter servers',
     filterHint: 'name, tag:db, cpu>80',
-    all: 'All',
     server: 'Server',
     state: 'State',
     cpu: 'CPU',
@@ -37,7 +35,6 @@ export const en = {
     transmit: 'Sent',
     neverSeen: 'never',
     waiting: 'Waiting for the first data…',
-    sparkline: 'last 15 minutes',
   },
   server: {
     unknown: (name: string) => `There is no server named ${name}`,
@@ -62,7 +59,6 @@ export const en = {
     previous: 'Previous server',
     next: 'Next server',
     noSeries: 'No series yet: the collectors have not delivered their first reading.',
-    used: 'used',
     fullest: 'fullest',
     hottest: 'Temperature, highest',
   },

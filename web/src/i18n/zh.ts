@@ -9,12 +9,10 @@ export const zh: Dictionary = {
   theme: { label: '主题', auto: '自动', light: '浅色', dark: '深色' },
   language: '语言',
   ago: (span) => `${span}前`,
-  none: '无',
   wall: {
     title: '服务器',
     filter: '筛选服务器',
     filterHint: '名称、tag:db、cpu>80',
-    all: '全部',
     server: '服务器',
     state: '状态',
     cpu: 'CPU',
@@ -35,7 +33,6 @@ export const zh: Dictionary = {
     transmit: '发送',
     neverSeen: '从未',
     waiting: '正在等待第一批数据…',
-    sparkline: '最近 15 分钟',
   },
   server: {
     unknown: (name) => `没有名为 ${name} 的服务器`,
@@ -60,7 +57,6 @@ export const zh: Dictionary = {
     previous: '上一台服务器',
     next: '下一台服务器',
     noSeries: '还没有数据：采集器尚未送来第一次读数。',
-    used: '已用',
     fullest: '最满',
     hottest: '最高温度',
   },

@@ -54,11 +54,10 @@ class SparkShelf {
   }
 
   private async read(server: string, sparks: Sparks, nowMs: number): Promise<void> {
-    const ask = (metric: string): Promise<Track[]> =>
-      fetchTracks(
-        { server, metric, labels: {}, fromMs: nowMs - BUCKETS * BUCKET_MS, toMs: nowMs, points: BUCKETS },
-        new AbortController().signal,
-      );
+    const ask = async (metric: string): Promise<readonly Track[]> => {
+      const question = { server, metric, labels: {}, fromMs: nowMs - BUCKETS * BUCKET_MS, toMs: nowMs, points: BUCKETS };
+      return (await fetchTracks(question, new AbortController().signal)).tracks;
+    };
     try {
       const [cpu, memory, received, links] = await Promise.all(
         ['cpu_usage_ratio', 'memory_usage_ratio', 'network_receive_bytes_total', 'network_link_up'].map(ask),
