@@ -110,6 +110,8 @@ pub struct Point {
 pub struct StoreStats {
     /// Samples that are kept.
     pub samples: u64,
+    /// Those of them that are in segments.
+    pub samples_sealed: u64,
     /// Series that are known.
     pub series: u64,
     /// Size of the whole folder in bytes; what is not log or segment as of the last second.
