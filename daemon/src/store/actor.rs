@@ -32,8 +32,10 @@ const WRITER_SILENT_MS: i64 = 10_000;
 /// The keeper may wait for the state, and then for the disk.
 const KEEPER_SILENT_MS: i64 = 60_000;
 const OPEN_LIMIT: Duration = Duration::from_secs(60);
-const STOP_LIMIT: Duration = Duration::from_secs(3);
-/// How often a restart tries to take the folder from the threads of the life before.
+/// Less than the 3 s after which the supervisor loses patience.
+const STOP_LIMIT: Duration = Duration::from_millis(2800);
+/// How long a restart waits for the threads of the life before, and how often it looks.
+const HANDOVER_LIMIT: Duration = Duration::from_secs(15);
 const OPEN_RETRY: Duration = Duration::from_millis(100);
 
 /// The behaviour; everything that changes lives in [`StoreState`].
@@ -168,7 +170,7 @@ fn open_on_a_thread(
 ) -> Result<(), StoreError> {
     let StoreArguments { path, config, catalog, opened, .. } = arguments.clone();
     let work = move || {
-        let mut left = STOP_LIMIT.as_millis() / OPEN_RETRY.as_millis();
+        let mut left = HANDOVER_LIMIT.as_millis() / OPEN_RETRY.as_millis();
         let store = loop {
             let store = opened.take().map_or_else(|| Store::open(&path, &config, &catalog), Ok);
             match store {

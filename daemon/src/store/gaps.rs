@@ -66,10 +66,12 @@ impl GapBook {
 
     /// Those that reach into `from_ms..to_ms`, oldest first.
     pub(super) fn within(&self, from_ms: i64, to_ms: i64) -> Vec<Stretch> {
-        let ends_later = |told: &Told| told.to_ms.is_none_or(|end| end > from_ms);
+        // A gap that was ended in its first slot was none.
+        let ends_later =
+            |from: i64, told: &Told| told.to_ms.is_none_or(|end| end > from_ms.max(from));
         self.gaps
             .range(..to_ms)
-            .filter(|(_, told)| ends_later(told))
+            .filter(|(from, told)| ends_later(**from, told))
             .map(|(from, told)| Stretch::new(*from, told))
             .collect()
     }
@@ -156,6 +158,9 @@ mod tests {
         assert!(!book.is_open());
         assert_eq!(book.within(0, 100), [stretch(10, Some(20))]);
         assert_eq!(book.within(20, 100), []);
+        book.tell(stretch(30, None), true);
+        book.end(30);
+        assert_eq!(book.within(20, 100), [], "nothing was missing");
         book.tell(stretch(10, Some(19)), true);
         assert_eq!(book.within(0, 11), [stretch(10, Some(19))], "told again");
     }

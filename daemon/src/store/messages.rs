@@ -1,7 +1,7 @@
 //! What the store accepts, and what it answers.
 //!
-//! Samples do not pass the actor's mailbox: they enter by a [`StorePort`], which
-//! never waits, and are read through a [`StoreReader`].
+//! Samples do not pass the actor's mailbox: they enter by a [`StorePort`](super::StorePort),
+//! which never waits, and are read through a [`StoreReader`](super::StoreReader).
 
 use std::sync::Arc;
 
@@ -23,11 +23,15 @@ pub enum StoreMessage {
 pub struct Batch {
     /// Samples.
     pub frames: Vec<Frame>,
-    /// Gaps that began or ended. A gap is told again when it ends.
+    /// Gaps that began or ended. A gap is told again when it ends; the collector's
+    /// next frame ends it too.
     pub gaps: Vec<Gap>,
 }
 
 /// Says when a batch is safe from `kill -9`.
+///
+/// A frame that is not newer than its collector's last is left out and counted
+/// (`late_samples`); the rest of its batch is kept.
 #[derive(Debug)]
 pub struct Ack(pub oneshot::Receiver<Result<(), Refused>>);
 
@@ -110,6 +114,8 @@ pub struct Point {
 pub struct StoreStats {
     /// Samples that are kept.
     pub samples: u64,
+    /// Those of them that are in segments.
+    pub samples_sealed: u64,
     /// Series that are known.
     pub series: u64,
     /// Size of the whole folder in bytes; what is not log or segment as of the last second.

@@ -92,8 +92,8 @@ impl StoreReader {
         stats.bytes_total = shared.total_bytes();
         stats.degraded = shared.degraded();
         let view = shared.view();
-        let sealed: u64 = view.segments.values().map(|facts| facts.samples).sum();
-        stats.samples = sealed + view.heads.samples();
+        stats.samples_sealed = view.segments.values().map(|facts| facts.samples).sum();
+        stats.samples = stats.samples_sealed + view.heads.samples();
         let streams = &view.heads.streams;
         let in_heads = streams.iter().filter_map(|stream| Some(stream.chunks().next()?.first_ms));
         let in_segments = view.segments.values().map(|facts| facts.first_ms);

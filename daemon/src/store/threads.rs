@@ -33,20 +33,22 @@ const WRITE_BYTES: usize = 1 << 20;
 const WRITER_WAIT: Duration = Duration::from_millis(200);
 /// After the disk has refused a batch.
 const RETRY: Duration = Duration::from_millis(500);
+const SYNC_WAIT: Duration = Duration::from_millis(200);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 const KEEPER_WAIT: Duration = Duration::from_millis(200);
-const MEASURE_EVERY: Duration = Duration::from_secs(1);
-const SEAL_RETRY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const RETRY_KEEPING: Duration = Duration::from_secs(5);
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long after midnight yesterday is sealed.
 const DAY_SETTLES_MS: i64 = 5 * 60 * 1000;
 
-/// A store at work. Dropping it lets the threads end; [`stop`](Self::stop) also waits.
+/// A store at work. Dropping it lets the threads end, without waiting for them.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
+    clean: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -55,7 +57,13 @@ impl Running {
     pub(super) fn start(store: Store, intake: &StoreIntake) -> Result<Self, StoreError> {
         let Store { shared, writer, keeper, config, folder } = store;
         let stop = Arc::new(AtomicBool::new(false));
-        let mut running = Self { shared: shared.clone(), stop: stop.clone(), threads: Vec::new() };
+        let clean = Arc::new(AtomicBool::new(false));
+        let mut running = Self {
+            shared: shared.clone(),
+            stop: stop.clone(),
+            clean: clean.clone(),
+            threads: Vec::new(),
+        };
         intake.open();
         // The folder is held until the last thread has ended.
         let folder = Arc::new(folder);
@@ -65,6 +73,7 @@ impl Running {
             intake: intake.clone(),
             shared: shared.clone(),
             stop: stop.clone(),
+            clean,
             written: written.clone(),
         };
         let held = folder.clone();
@@ -78,7 +87,17 @@ impl Running {
             drop(held);
         })?;
         let retention_ms = i64::try_from(config.retention.raw.as_millis()).unwrap_or(i64::MAX);
-        let work = KeeperWork { keeper, shared, stop, written, retention_ms };
+        let work = KeeperWork {
+            keeper,
+            shared,
+            stop,
+            written,
+            retention_ms,
+            all_below: None,
+            sealed_day: now_ms().div_euclid(DAY_MS),
+            expired: None,
+            copied: Instant::now(),
+        };
         running.spawn("store-keep", move || {
             work.run();
             drop(folder);
@@ -91,14 +110,14 @@ impl Running {
         !self.threads.iter().any(JoinHandle::is_finished)
     }
 
-    /// Tells the threads to end. What waits is still written.
+    /// Tells the threads to end in good order: what waits is written, and more is refused.
     pub(super) fn ask_to_stop(&self) {
+        self.clean.store(true, Ordering::Relaxed);
         self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Waits until the threads have ended.
     pub(super) fn join(mut self) {
-        self.ask_to_stop();
         for thread in self.threads.drain(..) {
             // A panic has been told by the panic hook.
             let _ = thread.join();
@@ -117,8 +136,9 @@ impl Running {
 }
 
 impl Drop for Running {
+    /// The actor has fallen: what waits is left to the next one.
     fn drop(&mut self) {
-        self.ask_to_stop();
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -127,6 +147,8 @@ struct WriterWork {
     intake: StoreIntake,
     shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
+    /// The daemon stops, and not only this life of the store.
+    clean: Arc<AtomicBool>,
     /// The last word has been written.
     written: Arc<AtomicBool>,
 }
@@ -143,7 +165,9 @@ impl WriterWork {
                 self.pause();
             }
         }
-        self.finish();
+        if self.clean.load(Ordering::Relaxed) {
+            self.finish();
+        }
         self.written.store(true, Ordering::Relaxed);
     }
 
@@ -193,7 +217,7 @@ impl WriterWork {
 fn sync_each_second(shared: &Shared, stop: &AtomicBool) {
     let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(SYNC_WAIT);
         if Instant::now() < next {
             continue;
         }
@@ -217,6 +241,12 @@ struct KeeperWork {
     stop: Arc<AtomicBool>,
     written: Arc<AtomicBool>,
     retention_ms: i64,
+    /// Log files below this number are to be sealed whole.
+    all_below: Option<u64>,
+    /// The newest day of which everything is sealed.
+    sealed_day: i64,
+    expired: Option<Instant>,
+    copied: Instant,
 }
 
 impl KeeperWork {
@@ -225,51 +255,53 @@ impl KeeperWork {
         if let Err(error) = rustix::process::nice(5) {
             tracing::debug!(%error, "store keeps its keeper's priority");
         }
-        let start = Instant::now();
-        let mut measured = start;
-        let mut expired = start - RETENTION_EVERY.min(start.elapsed());
-        let (mut copied, mut failed): (_, Option<Instant>) = (start, None);
-        let mut sealed_day = now_ms().div_euclid(DAY_MS);
-        // The log file that everything below is to be sealed of.
-        let mut all_below: Option<u64> = None;
+        let mut failed: Option<Instant> = None;
+        let mut looked = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             thread::sleep(KEEPER_WAIT);
             self.shared.keeper_beat_ms.store(now_ms(), Ordering::Relaxed);
-            if measured.elapsed() >= MEASURE_EVERY {
-                measured = Instant::now();
-                self.tell(self.keeper.stay_under_limit());
-            }
-            if failed.is_some_and(|failed| failed.elapsed() < SEAL_RETRY) {
+            if looked.elapsed() < LOOK_EVERY {
                 continue;
             }
-            let day = (now_ms() - DAY_SETTLES_MS).div_euclid(DAY_MS);
-            let must = day > sealed_day
-                || self.shared.log_bytes() > self.shared.limits.logs
-                || self.shared.sync_failed.swap(false, Ordering::Relaxed);
-            if must && all_below.is_none() {
-                sealed_day = day.max(sealed_day);
-                all_below = Some(self.shared.sequence.load(Ordering::Relaxed) + 1);
-                self.shared.rotate.store(true, Ordering::Relaxed);
-            }
-            let rotated = |below| self.shared.sequence.load(Ordering::Relaxed) >= below;
-            let done = if all_below.is_some_and(rotated) {
-                all_below = None;
-                self.keeper.seal(true)
-            } else if self.keeper.is_due() {
-                self.keeper.seal(false)
-            } else if expired.elapsed() >= RETENTION_EVERY {
-                expired = Instant::now();
-                self.keeper.expire(now_ms().saturating_sub(self.retention_ms))
-            } else if copied.elapsed() >= CHECKPOINT_EVERY {
-                copied = Instant::now();
-                self.keeper.checkpoint()
-            } else {
+            looked = Instant::now();
+            let limited = self.keeper.stay_under_limit();
+            if failed.is_some_and(|failed| failed.elapsed() < RETRY_KEEPING) {
                 continue;
-            };
+            }
+            let done = self.work();
             failed = done.is_err().then(Instant::now);
-            self.tell(done);
+            self.tell(limited.and(done));
         }
         self.finish();
+    }
+
+    /// Does what is most urgent, if anything is.
+    fn work(&mut self) -> Result<(), StoreError> {
+        let day = (now_ms() - DAY_SETTLES_MS).div_euclid(DAY_MS);
+        if self.all_below.is_none() {
+            let must = day > self.sealed_day
+                || self.shared.log_bytes() > self.shared.limits.logs
+                || self.shared.sync_failed.swap(false, Ordering::Relaxed);
+            if must {
+                self.all_below = Some(self.shared.sequence.load(Ordering::Relaxed) + 1);
+                self.shared.rotate.store(true, Ordering::Relaxed);
+            }
+        }
+        let in_use = self.shared.sequence.load(Ordering::Relaxed);
+        if self.all_below.is_some_and(|below| in_use >= below) {
+            self.keeper.seal(true)?;
+            self.all_below = None;
+            self.sealed_day = self.sealed_day.max(day);
+        } else if self.keeper.is_due() {
+            self.keeper.seal(false)?;
+        } else if self.expired.is_none_or(|expired| expired.elapsed() >= RETENTION_EVERY) {
+            self.expired = Some(Instant::now());
+            self.keeper.expire(now_ms().saturating_sub(self.retention_ms))?;
+        } else if self.copied.elapsed() >= CHECKPOINT_EVERY {
+            self.copied = Instant::now();
+            self.keeper.checkpoint()?;
+        }
+        Ok(())
     }
 
     fn tell(&self, done: Result<(), StoreError>) {

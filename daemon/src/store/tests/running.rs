@@ -63,16 +63,17 @@ async fn what_is_acknowledged_is_there_through_a_fall_and_a_stop() {
 
     first.kill();
     fallen.await.unwrap();
+    // Nobody may be there to write it; then it waits for the next life.
+    let between = append(10..20);
     let (second, stopped) = Actor::spawn(None, StoreActor, arguments.clone()).await.unwrap();
-    until(|| async {
-        // What the threads of the first life took last may have been refused; collectors go on.
-        let next = reader.last_seen("web-1").unwrap_or(START_MS);
-        let row = (next - START_MS) / 1000 + 1;
-        append(row..row + 1).wait().await.is_ok() && arguments.node.state() == ActorState::Up
-    })
-    .await;
-    let stored = bits(&reader.query(everything("load")).await.unwrap());
-    assert_eq!(stored[..10], expected(0..10));
+    timeout(LONG, between.wait()).await.unwrap().unwrap();
+    until(|| async { arguments.node.state() == ActorState::Up }).await;
+    timeout(LONG, append(20..21).wait()).await.unwrap().unwrap();
+    let answer = reader.query(everything("load")).await.unwrap();
+    let stored = expected(0..21);
+    assert_eq!(bits(&answer), stored);
+    let within = Query { to_ms: START_MS + 20_500, ..everything("load") };
+    assert_eq!(reader.query(within).await.unwrap().series[0].gaps, [], "nothing was lost");
     second.stop(None);
     timeout(LONG, stopped).await.unwrap().unwrap();
     assert_eq!(append(500..501).wait().await, Err(Refused::Stopping));
@@ -133,4 +134,38 @@ async fn full_blocks_are_sealed_while_samples_come() {
     timeout(LONG, stopped).await.unwrap().unwrap();
     let store = open(folder.path());
     assert_eq!(store.bits("load"), expected(0..1300));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_disk_refuses_samples_wait_and_then_the_oldest_go() {
+    let folder = TempDir::new().unwrap();
+    let Life { port, reader, arguments, .. } = life(&folder, 4096);
+    let id = arguments.catalog.intern(series("load", "")).unwrap();
+    let append = |row| port.append(Batch { frames: rows(id, row..row + 1), gaps: Vec::new() });
+    let node = arguments.node.clone();
+    let (actor, stopped) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
+    until(|| async { node.state() == ActorState::Up }).await;
+    // The folder of the log is gone before the first file is begun.
+    let (logs, aside) = (folder.path().join("log"), folder.path().join("aside"));
+    std::fs::rename(&logs, &aside).unwrap();
+    let first = append(0);
+    until(|| async { reader.stats().degraded.is_some() }).await;
+    let later: Vec<_> = (1..100).map(append).collect();
+    let Err(Refused::Disk(reason)) = timeout(LONG, first.wait()).await.unwrap() else {
+        panic!("the oldest was not dropped");
+    };
+    assert!(reason.contains("log"), "{reason}");
+    std::fs::rename(&aside, &logs).unwrap();
+    let mut kept = 0;
+    for ack in later {
+        kept += u64::from(timeout(LONG, ack.wait()).await.unwrap().is_ok());
+    }
+    assert_eq!(kept + port.dropped_samples(), 100);
+    assert!(kept > 0);
+    until(|| async { reader.stats().degraded.is_none() }).await;
+    let answer = reader.query(everything("load")).await.unwrap();
+    assert_eq!(bits(&answer), expected(100 - kept as i64..100));
+    assert!(answer.series[0].gaps[0].reason.contains(&*reason));
+    actor.stop(None);
+    timeout(LONG, stopped).await.unwrap().unwrap();
 }

@@ -1,0 +1,270 @@
+//! What the store costs: CPU and bytes per sample, answers, reopening.
+//!
+//! `cargo bench -p bartizan --bench store` prints figures and asserts nothing. The
+//! samples are a recorded trace (`tests/bench/data/`); a fleet is made of copies
+//! that start at different rows.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops")]
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bartizan::{
+    config::StoreConfig,
+    series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId},
+    store::{
+        OpenedStore, Store, StoreActor, StoreArguments, StorePort, StoreReader,
+        messages::{Batch, Query},
+    },
+    supervision::Tree,
+};
+use ractor::Actor;
+use rustix::time::{ClockId, clock_gettime};
+
+const START_MS: i64 = 1_771_200_000_000;
+
+/// A column of the trace.
+struct Column {
+    name: String,
+    kind: Kind,
+    values: Vec<Option<f64>>,
+}
+
+/// A store at work, in a folder of its own.
+struct Bench {
+    folder: tempfile::TempDir,
+    catalog: Arc<Catalog>,
+    port: StorePort,
+    reader: StoreReader,
+    actor: ractor::ActorRef<bartizan::store::messages::StoreMessage>,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    // `cargo test --benches` passes arguments and wants no figures.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let mut trace = read_trace();
+    ingest("all series of one machine", &trace, 20).await;
+    trace.sort_by_key(|column| std::cmp::Reverse(changes(column)));
+    trace.truncate(60);
+    ingest("60 liveliest series", &trace, 100).await;
+    queries(&trace).await;
+}
+
+/// Copies of the trace as fast as they are taken, sealed at full blocks.
+async fn ingest(title: &str, trace: &[Column], servers: usize) {
+    let bench = Bench::start().await;
+    let rows = trace[0].values.len();
+    let per_round = 1024 + 64;
+    let mut cpu = Duration::ZERO;
+    let mut samples = 0;
+    for round in 0..2 {
+        // Building the frames is the collectors' work, not the store's.
+        let batches: Vec<Batch> = (round * per_round..(round + 1) * per_round)
+            .map(|second| Batch {
+                frames: (0..servers)
+                    .map(|server| {
+                        bench.frame(
+                            trace,
+                            server,
+                            second,
+                            (server * 7) % (rows - 2 * per_round) + second,
+                        )
+                    })
+                    .collect(),
+                gaps: Vec::new(),
+            })
+            .collect();
+        samples +=
+            batches.iter().flat_map(|batch| &batch.frames).map(|f| f.samples.len()).sum::<usize>();
+        let sealed = bench.reader.stats().samples_sealed;
+        let before = cpu_time();
+        for batch in batches {
+            bench.port.append(batch).wait().await.unwrap();
+        }
+        while bench.reader.stats().samples_sealed == sealed {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        cpu += cpu_time() - before;
+    }
+    let stats = bench.reader.stats();
+    println!("{title}, {servers} servers, {samples} samples");
+    println!(
+        "  ingest and seal         {:>8.2} M samples per CPU-second",
+        samples as f64 / cpu.as_secs_f64() / 1e6
+    );
+    println!(
+        "  sealed                  {:>8.3} bytes per sample",
+        stats.bytes_segments as f64 / stats.samples_sealed as f64
+    );
+    println!(
+        "  written                 {:>8.3} bytes per sample",
+        stats.written_bytes as f64 / samples as f64
+    );
+    bench.reopen();
+    bench.stop().await;
+}
+
+/// One machine for a day, 60 series of one metric.
+async fn queries(trace: &[Column]) {
+    let bench = Bench::start().await;
+    let rows = trace[0].values.len();
+    let day = 24 * 3600;
+    for start in (0..day).step_by(600) {
+        let frames =
+            (start..start + 600).map(|second| bench.frame(trace, 0, second, second % rows));
+        bench
+            .port
+            .append(Batch { frames: frames.collect(), gaps: Vec::new() })
+            .wait()
+            .await
+            .unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let to_ms = START_MS + day as i64 * 1000;
+    let query = |label: Option<&str>, range_ms: i64, points| Query {
+        server: "server-0".into(),
+        metric: "trace".into(),
+        labels: label.map(|label| ("column".to_owned(), label.to_owned())).into_iter().collect(),
+        from_ms: to_ms - range_ms,
+        to_ms,
+        points,
+        raw: true,
+    };
+    let one = trace[0].name.as_str();
+    let hour = 3_600_000;
+    println!("queries on {} samples", bench.reader.stats().samples);
+    for (title, query) in [
+        ("60 series × 1 h, 1,000 points", query(None, hour, Some(1000))),
+        ("60 series × 1 h, every sample", query(None, hour, None)),
+        ("1 series × 5 min", query(Some(one), 300_000, None)),
+        ("1 series × 24 h, 1,000 points", query(Some(one), 24 * hour, Some(1000))),
+    ] {
+        let mut times: Vec<Duration> = Vec::new();
+        for _ in 0..15 {
+            let start = Instant::now();
+            let answer = bench.reader.query(query.clone()).await.unwrap();
+            times.push(start.elapsed());
+            assert!(
+                !answer.partial && answer.series.iter().all(|series| !series.points.is_empty())
+            );
+        }
+        times.sort_unstable();
+        println!("  {title:<32} {:>8.2} ms", times[times.len() / 2].as_secs_f64() * 1e3);
+    }
+    bench.stop().await;
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let catalog = Arc::new(Catalog::default());
+        let config = StoreConfig::default();
+        let store = Store::open(folder.path(), &config, &catalog).unwrap();
+        let (port, intake) = StorePort::new(64 << 20);
+        let reader = StoreReader::new(catalog.clone(), intake.clone());
+        let arguments = StoreArguments {
+            path: folder.path().to_owned(),
+            config,
+            catalog: catalog.clone(),
+            intake,
+            reader: reader.clone(),
+            opened: OpenedStore::new(store),
+            node: Tree::default().root().child("store", "store"),
+        };
+        let (actor, _) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
+        Self { folder, catalog, port, reader, actor }
+    }
+
+    fn frame(&self, trace: &[Column], server: usize, second: usize, row: usize) -> Frame {
+        let name: Arc<str> = format!("server-{server}").into();
+        let samples = trace.iter().filter_map(|column| {
+            let value = column.values[row]?;
+            Some(Sample { series: self.series(&name, column), value })
+        });
+        let samples = samples.collect();
+        let at_ms = START_MS + second as i64 * 1000;
+        Frame { server: name, collector: "trace".into(), at_ms, samples }
+    }
+
+    fn series(&self, server: &Arc<str>, column: &Column) -> SeriesId {
+        let series = Series {
+            server: server.clone(),
+            collector: "trace".into(),
+            metric: "trace".into(),
+            labels: Labels::new([("column", column.name.as_str())]),
+            unit: "".into(),
+            kind: column.kind,
+            interval_ms: 1000,
+        };
+        self.catalog.intern(series).unwrap()
+    }
+
+    /// Opens the folder as a kill would have left it now.
+    fn reopen(&self) {
+        let copy = tempfile::TempDir::new().unwrap();
+        copy_below(self.folder.path(), copy.path());
+        let log = self.reader.stats().bytes_log as f64 / 1e6;
+        let start = Instant::now();
+        let store = Store::open(copy.path(), &StoreConfig::default(), &Arc::default()).unwrap();
+        println!(
+            "  reopen after a kill     {:>8.1} ms with {log:.1} MB of log",
+            start.elapsed().as_secs_f64() * 1e3
+        );
+        drop(store);
+    }
+
+    async fn stop(self) {
+        self.actor.stop_and_wait(None, None).await.unwrap();
+    }
+}
+
+fn copy_below(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_below(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn changes(column: &Column) -> usize {
+    column.values.windows(2).filter(|pair| pair[0] != pair[1]).count()
+}
+
+fn read_trace() -> Vec<Column> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bench/data/trace.csv.gz");
+    let unpacked = Command::new("gzip").arg("-dc").arg(path).output().unwrap();
+    let text = String::from_utf8(unpacked.stdout).unwrap();
+    let mut lines = text.lines();
+    let names = lines.next().unwrap().split(',').skip(1);
+    let mut columns: Vec<Column> = names
+        .map(|name| Column {
+            name: name[2..].to_owned(),
+            kind: if name.starts_with("c:") { Kind::Counter } else { Kind::Gauge },
+            values: Vec::new(),
+        })
+        .collect();
+    for line in lines {
+        for (column, value) in columns.iter_mut().zip(line.split(',').skip(1)) {
+            column.values.push(value.parse().ok());
+        }
+    }
+    columns
+}
