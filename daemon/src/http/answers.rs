@@ -93,7 +93,7 @@ pub(super) async fn series_list(server: String, context: Arc<Context>) -> Answer
 pub(super) async fn series(text: String, headers: HeaderMap, context: Arc<Context>) -> Answered {
     let now_ms = now_ms();
     let query = query::series(&text, now_ms)?;
-    let is_closed = query.to_ms < now_ms && text.contains("to=");
+    let is_closed = query.to_ms < now_ms;
     check_points(&query, &context.live)?;
     let answer = match timeout(context.limits.answer, context.history.query(query)).await {
         Ok(Ok(answer)) => answer,

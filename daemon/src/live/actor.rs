@@ -34,6 +34,7 @@ pub struct LiveState {
     live: Live,
     node: Node,
     shown_second: i64,
+    dropped: u64,
 }
 
 impl Actor for LiveActor {
@@ -49,7 +50,8 @@ impl Actor for LiveActor {
         let LiveArguments { live, node } = arguments;
         node.expect_beats(SILENCE);
         schedule(&myself);
-        Ok(LiveState { live, node, shown_second: second(now_ms()) })
+        let dropped = live.dropped();
+        Ok(LiveState { live, node, shown_second: second(now_ms()), dropped })
     }
 
     async fn handle(
@@ -78,6 +80,7 @@ impl Actor for LiveActor {
 impl LiveState {
     fn tick(&mut self) {
         self.node.beat();
+        self.node.set_queue(self.live.waiting());
         let now_ms = now_ms();
         // Any other second will do: the clock may have been set back.
         if second(now_ms) == self.shown_second {
@@ -85,6 +88,15 @@ impl LiveState {
         } else {
             self.shown_second = second(now_ms);
             self.live.tick(now_ms);
+            self.tell_dropped();
+        }
+    }
+
+    fn tell_dropped(&mut self) {
+        let before = std::mem::replace(&mut self.dropped, self.live.dropped());
+        let dropped = self.dropped.saturating_sub(before);
+        if dropped > 0 {
+            tracing::warn!(dropped, "live view has fallen behind and lost updates");
         }
     }
 }

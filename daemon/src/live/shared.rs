@@ -128,6 +128,16 @@ impl Live {
         LiveReader(self.0.clone())
     }
 
+    /// How many updates wait to be taken in.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.0.state).updates.len()
+    }
+
+    /// Updates lost since the start because too many waited.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.port.dropped()
+    }
+
     /// Takes in what has arrived, as of `now_ms`.
     pub(super) fn take_in(&self, now_ms: i64) {
         lock(&self.0.state).take_in(now_ms);
@@ -245,6 +255,7 @@ impl State {
             return;
         }
         // Nobody has seen anything of it, so it may be filled between two ticks.
+        self.take_in(now_ms);
         let mut table = Table::new(topic, rows::columns(topic), self.seq);
         let fill = |table: &mut Table| rows::fill(table, topic, &self.board, &self.tree, now_ms);
         table.update(self.seq, now_ms, fill);

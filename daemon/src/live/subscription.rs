@@ -57,6 +57,7 @@ impl Subscription {
         now_ms: i64,
     ) {
         let mut state = self.live.state();
+        self.resync = None;
         let seen = match resume {
             None => None,
             Some(resume) if resume.epoch != self.live.epoch() => {
@@ -72,7 +73,13 @@ impl Subscription {
                 if !paused {
                     state.follow(&topic, now_ms);
                 }
-                self.follows.push(Follow { topic, seen });
+                let table = state.table(&topic);
+                let is_lost =
+                    seen.is_some_and(|seen| table.is_some_and(|table| !table.is_resumable(seen)));
+                if is_lost {
+                    self.resync = self.resync.or(Some("too-old"));
+                }
+                self.follows.push(Follow { topic, seen: seen.filter(|_| !is_lost) });
             }
         }
         if !was_paused {

@@ -30,6 +30,7 @@ pub(super) struct Table {
     columns: &'static [&'static str],
     rows: BTreeMap<Key, Row>,
     gone: VecDeque<(u64, Key)>,
+    created: u64,
     complete_from: u64,
     seq: u64,
     at_ms: i64,
@@ -53,6 +54,7 @@ impl Table {
             columns,
             rows: BTreeMap::new(),
             gone: VecDeque::new(),
+            created: seq,
             complete_from: seq,
             seq,
             at_ms: 0,
@@ -109,6 +111,13 @@ impl Table {
     /// Whether it has no row.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Whether somebody who says to have the picture of `seq` may be believed to
+    /// have it from here. A topic that is dropped and followed again within one
+    /// tick has two pictures of the same `seq`.
+    pub(super) fn is_resumable(&self, seq: u64) -> bool {
+        seq > self.created
     }
 
     /// Which `seq` it shows.

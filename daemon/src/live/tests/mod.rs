@@ -4,14 +4,19 @@
 
 mod rig;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};
+use ractor::Actor;
 use serde_json::Value;
+use tokio::time::timeout;
 
-use crate::series::{Kind, Labels};
+use crate::{
+    series::{Kind, Labels},
+    supervision::Tree,
+};
 
-use super::{Resume, Topic, messages::LiveUpdate};
+use super::{LiveActor, LiveArguments, Resume, Topic, messages::LiveUpdate};
 use rig::{Rig, START_MS};
 
 #[test]
@@ -139,6 +144,32 @@ fn check_resume(rig: &Rig, epoch: &str, seq: u64, expected: &str) {
     back.follow_at(vec![Topic::Wall], Some(&resume), false, START_MS);
     let frames = back.present();
     assert!(frames[0].contains(expected), "{frames:?}");
+}
+
+#[tokio::test]
+async fn what_is_known_outlives_the_actor() {
+    let rig = Rig::new();
+    rig.status("web-1");
+    let tree = Tree::default();
+    let start = async || {
+        let node = tree.root().child("live", "live");
+        let arguments = LiveArguments { live: rig.live.clone(), node };
+        Actor::spawn(None, LiveActor, arguments).await.unwrap()
+    };
+    let mut viewer = rig.reader.subscribe();
+    viewer.follow(vec![Topic::Wall], None, false);
+    let (first, ended) = start().await;
+    assert!(viewer.frames().await[0].contains("web-1"));
+    let deadline = Duration::from_secs(20);
+    timeout(deadline, viewer.frames()).await.expect("the first actor ticks");
+    first.kill();
+    ended.await.unwrap();
+
+    let (_second, _) = start().await;
+    let frames = timeout(deadline, viewer.frames()).await.expect("the second actor ticks");
+    assert!(frames[0].contains("\"t\":\"d\""), "{frames:?}");
+    let names: Vec<_> = rig.reader.servers().into_iter().map(|server| server.name).collect();
+    assert_eq!(names, ["web-1".into()]);
 }
 
 /// What may happen between updates, ticks and viewers.

@@ -20,7 +20,7 @@ pub(super) const START_MS: i64 = 1_700_000_000_000;
 
 /// A live view whose ticks come when the test says so.
 pub(super) struct Rig {
-    live: Live,
+    pub(super) live: Live,
     clock: Rc<Cell<i64>>,
     pub(super) reader: LiveReader,
     pub(super) port: LivePort,
