@@ -10,7 +10,7 @@ use std::{
 };
 
 use ractor::ActorRef;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use tokio::{
     io::Interest,
     net::UnixStream,
@@ -273,11 +273,19 @@ impl Link {
         inbox: &mut Inbox,
         buffer: &mut [u8],
     ) -> Result<bool, Broken> {
-        let read = match socket.try_read(buffer) {
-            Ok(0) => return Ok(false),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-            Err(_) => return Ok(false),
+        let mut read = None;
+        let tried = socket.try_io(Interest::READABLE, || {
+            let (len, _) = recv(socket, &mut *buffer, RecvFlags::empty())?;
+            read = Some(len);
+            // Less than there is room for: there is no more, and asking again would cost a call.
+            let is_all = len > 0 && len < buffer.len();
+            if is_all { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        let read = match (read, tried) {
+            (Some(0), _) => return Ok(false),
+            (Some(read), _) => read,
+            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+            (None, _) => return Ok(false),
         };
         inbox.fill(buffer.get(..read).unwrap_or_default());
         let mut state = self.line.lock();

@@ -52,9 +52,11 @@ impl Outbox {
         inner.flush_if_due();
     }
 
-    /// Whether answers wait for a call that is still running.
+    /// Whether answers wait, or may come to wait, for a call that is still running.
     pub(super) fn is_waiting(&self) -> bool {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        // One alone waits for nobody.
+        inner.late |= inner.running == 1 && inner.bytes.is_empty();
         inner.running > 0 && !inner.late
     }
 

@@ -165,3 +165,43 @@ async fn a_new_actor_takes_over_what_was_opened() {
     world.restart(&folder).await;
     read(&mut instance).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_host_that_lies_is_killed_and_told() {
+    let folder = Folder::new();
+    folder.compile("good", &[]);
+    let frame =
+        |bytes: &str| format!("char f[24] = {{{bytes}}}; write(0, f, 24); for (;;) pause();");
+    let liars = [
+        (
+            "long",
+            frame("-1, -1, -1, -1"),
+            "a frame of 4294967295 bytes, at most 524288 are allowed",
+        ),
+        ("kind", frame("0, 0, 0, 0, 99"), "a frame of kind 99, which does not exist"),
+        ("nobody", frame("0, 0, 0, 0, 16, 0, 0, 0, 42"), "an answer of nobody"),
+        ("seq", frame("0, 0, 0, 0, 16, 0, 0, 0, 1"), "an answer that nobody asked for"),
+        ("role", frame("0, 0, 0, 0, 2, 0, 0, 0, 1"), "a frame that only the daemon sends"),
+    ];
+    for (name, body, expected) in liars {
+        let program = folder.program(name, &body);
+        let world = World::start_with(&folder, FolderKind::Configured, &program).await;
+        let mut instance = world.open("any", "hostile", "");
+        let down = state(&mut instance, is_down).await;
+        assert_eq!(reason(&down), format!("plugin host broke the protocol: {expected}"));
+        world.stop().await;
+    }
+    let deaf = folder.program("deaf", "for (;;) pause();");
+    let world = World::start_with(&folder, FolderKind::Configured, &deaf).await;
+    let mut instance = world.open("any", "hostile", "");
+    let down = state(&mut instance, is_down).await;
+    assert_eq!(reason(&down), "deadline of 5s exceeded in create");
+    world.stop().await;
+
+    let absent = folder.path().join("absent");
+    let world = World::start_with(&folder, FolderKind::Configured, &absent).await;
+    let mut instance = world.open("any", "hostile", "");
+    let down = state(&mut instance, is_down).await;
+    assert!(reason(&down).starts_with("plugin host could not be started: No such file"));
+    world.stop().await;
+}

@@ -22,6 +22,9 @@ use tempfile::TempDir;
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The program that hosts run.
+const HOST: &str = env!("CARGO_BIN_EXE_bartizan");
+
 /// Deadline of a reading.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
 
@@ -36,10 +39,15 @@ pub(crate) struct World {
 impl World {
     /// An actor that looks at `folder`.
     pub(crate) async fn start(folder: &Folder, kind: FolderKind) -> Self {
+        Self::start_with(folder, kind, Path::new(HOST)).await
+    }
+
+    /// An actor whose hosts run this program.
+    pub(crate) async fn start_with(folder: &Folder, kind: FolderKind, executable: &Path) -> Self {
         let folders = vec![PluginFolder { path: folder.path().to_owned(), kind }];
         let (tree, port, series) = (Tree::default(), PluginPort::default(), Arc::default());
         let node = tree.root().child("plugin", "plugin");
-        let actor = spawn(folders, &port, &series, &node).await;
+        let actor = spawn(folders, &port, &series, &node, executable).await;
         Self { port, series, actor, node, _tree: tree }
     }
 
@@ -47,7 +55,7 @@ impl World {
     pub(crate) async fn restart(&self, folder: &Folder) {
         let folders =
             vec![PluginFolder { path: folder.path().to_owned(), kind: FolderKind::Configured }];
-        spawn(folders, &self.port, &self.series, &self.node).await;
+        spawn(folders, &self.port, &self.series, &self.node, Path::new(HOST)).await;
     }
 
     /// Opens an instance that does `act`.
@@ -92,13 +100,14 @@ async fn spawn(
     port: &PluginPort,
     series: &Arc<Catalog>,
     node: &Node,
+    executable: &Path,
 ) -> ActorRef<PluginMessage> {
     let arguments = PluginArguments {
         folders,
         catalog: Arc::clone(series),
         node: node.clone(),
         port: port.clone(),
-        executable: env!("CARGO_BIN_EXE_bartizan").into(),
+        executable: executable.into(),
         memory_max: 64 * 1024 * 1024,
     };
     Actor::spawn(None, PluginActor, arguments).await.unwrap().0
@@ -180,6 +189,16 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Compiles a program that is started as if it were a plugin host.
+    pub(crate) fn program(&self, name: &str, body: &str) -> PathBuf {
+        let (source, file) = (self.path().join(format!("{name}.c")), self.path().join(name));
+        let text = format!("#include <string.h>\n#include <unistd.h>\nint main(void) {{ {body} }}");
+        std::fs::write(&source, text).unwrap();
+        let status = Command::new("cc").arg("-w").arg(&source).arg("-o").arg(&file).status();
+        assert!(status.unwrap().success());
+        file
     }
 
     /// Compiles the hostile plugin, with these macros, as `name.so`.
