@@ -132,7 +132,8 @@ pub struct StoreStats {
     pub newest_ms: Option<i64>,
     /// Samples lost since the start of the daemon because the store fell behind.
     pub dropped_samples: u64,
-    /// Samples refused since the store was opened, not newer than their collector's last.
+    /// Samples refused since the store was opened, not newer than their collector's last
+    /// or from no possible time.
     pub late_samples: u64,
     /// Bytes written to log and segments since the store was opened.
     pub written_bytes: u64,

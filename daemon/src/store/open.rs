@@ -138,7 +138,10 @@ fn list_segments(segments: &Path) -> Result<Segments, StoreError> {
                 Some("seg") => {
                     let Ok(id) = u64::from_str_radix(stem, 16) else { continue };
                     let bytes = path.metadata().map_or(0, |facts| facts.len());
-                    let (first_ms, last_ms) = (day * DAY_MS, (day + 1) * DAY_MS - 1);
+                    let (first_ms, last_ms) = (
+                        i64::saturating_mul(day, DAY_MS),
+                        day.saturating_add(1).saturating_mul(DAY_MS),
+                    );
                     let facts = SegmentFacts { id, day, first_ms, last_ms, bytes, samples: 0 };
                     found.insert(id, (facts, path));
                 }

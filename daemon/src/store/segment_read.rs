@@ -123,7 +123,7 @@ impl Segment {
     /// First and last time of an entry, in milliseconds since 1970.
     pub(super) fn span(&self, entry: &Entry) -> (i64, i64) {
         let start = self.facts.day.wrapping_mul(DAY_MS);
-        (start + i64::from(entry.first), start + i64::from(entry.last))
+        (start.wrapping_add(entry.first.into()), start.wrapping_add(entry.last.into()))
     }
 
     fn find_one_by_one(&self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {

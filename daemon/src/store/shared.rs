@@ -33,7 +33,8 @@ pub(super) struct Shared {
     pub(super) other_bytes: AtomicU64,
     /// Bytes written since the start, all files together but sled's.
     pub(super) written_bytes: AtomicU64,
-    /// Samples that were refused because they were not newer than their collector's last.
+    /// Samples that were refused because they were not newer than their collector's
+    /// last, or from no possible time.
     pub(super) late_samples: AtomicU64,
     /// Why log, and why state, cannot be written at present.
     troubles: Mutex<[Option<Arc<str>>; 2]>,

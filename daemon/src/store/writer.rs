@@ -25,6 +25,9 @@ use crate::series::{Frame, Gap, SeriesId};
 /// A frame with more samples is refused; what a plugin may give is far less.
 const FRAME_SAMPLES_MAX: usize = RECORD_MAX / 32;
 
+/// What a clock may say: 100 million days around 1970, so that days can be reckoned with.
+const TIMES: std::ops::RangeInclusive<i64> = -8_640_000_000_000_000..=8_640_000_000_000_000;
+
 /// Writes the log. One at a time; threads: any.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -213,6 +216,7 @@ impl Writer {
         }
         let coder = coder_of(&mut self.coders, &self.shared, frame);
         if coder.last_ms.is_some_and(|last| frame.at_ms <= last)
+            || !TIMES.contains(&frame.at_ms)
             || frame.samples.len() > FRAME_SAMPLES_MAX
         {
             self.shared.late_samples.fetch_add(samples, Ordering::Relaxed);

@@ -64,8 +64,9 @@ fn late_and_repeated_frames_are_refused_and_counted() {
     store.write(vec![frame(START_MS + 20_000, &[(id, 1.0), (id, 20.0)])]);
     assert_eq!(store.bits("load")[..12], expected(0..12));
     assert_eq!(store.bits("load")[12], (START_MS + 20_000, 20f64.to_bits()), "the last counts");
+    store.write(vec![frame(i64::MAX, &[(id, 1.0)])]);
     let late = store.store.shared.late_samples.load(std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(late, 5);
+    assert_eq!(late, 6, "a clock that says nonsense is refused too");
 }
 
 #[test]
