@@ -9,7 +9,10 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use bartizan::{
-    plugin::{InstanceSpec, InstanceState, PluginActor, PluginArguments, PluginFolder, PluginPort},
+    plugin::{
+        Instance, InstanceSpec, InstanceState, PluginActor, PluginArguments, PluginFolder,
+        PluginPort,
+    },
     series::now_ms,
     supervision::Tree,
 };
@@ -45,11 +48,14 @@ async fn main() {
     tokio::time::sleep_until(start - Duration::from_millis(500)).await;
     let host = node.view().children[0].detail.clone().unwrap().replace("pid ", "");
     let (ours, theirs) = (own_cpu(), cpu_of(&host));
+    // The host ends with its last instance, and its figures with it.
+    let mut instances = Vec::new();
     let (mut samples, mut took) = (0, Duration::ZERO);
     for reader in readers {
-        let (read, within) = reader.await.unwrap();
+        let (read, within, instance) = reader.await.unwrap();
         samples += read;
         took += within;
+        instances.push(instance);
     }
     let (ours, theirs) = (own_cpu() - ours, cpu_of(&host) - theirs);
     let seconds = f64::from(SECONDS);
@@ -64,8 +70,13 @@ async fn main() {
     actor.stop_and_wait(None, Some(Duration::from_secs(5))).await.unwrap();
 }
 
-/// Reads one plugin each second; how many samples came, and how long the plugin took for them.
-async fn read(port: PluginPort, plugin: &str, start: tokio::time::Instant) -> (usize, Duration) {
+/// Reads one plugin each second; how many samples came, how long the plugin took for them,
+/// and the instance.
+async fn read(
+    port: PluginPort,
+    plugin: &str,
+    start: tokio::time::Instant,
+) -> (usize, Duration, Instance) {
     let mut instance = port.open(InstanceSpec {
         server: "bench".into(),
         collector: plugin.into(),
@@ -89,7 +100,7 @@ async fn read(port: PluginPort, plugin: &str, start: tokio::time::Instant) -> (u
             Err(error) => println!("{plugin}: {error}"),
         }
     }
-    (samples, took)
+    (samples, took, instance)
 }
 
 /// CPU time of this process so far, in microseconds.

@@ -22,7 +22,7 @@ use crate::{series::Catalog, supervision::Node};
 /// How long the actor may be silent before it counts as stuck.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// The behaviour; everything that changes lives in [`PluginActorState`].
+/// The behaviour; everything that changes lives in its state.
 pub struct PluginActor;
 
 /// What the plugin actor is born with.
