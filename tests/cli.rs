@@ -106,15 +106,13 @@ async fn plugin_list_and_info_say_what_there_is() {
     let setup = Setup::new(CONFIG);
     let file = hostile::in_c(setup.folder());
     let setup = setup.plugin(&file);
-    let state = setup.state();
-    let list = ["plugin", "list", "--state", state.to_str().unwrap()];
-    let nobody = Finished::of(setup.command(&list)).await;
-    assert_eq!(nobody.code, Some(1), "{nobody:?}");
-    assert!(nobody.stderr.contains("daemon"), "{nobody:?}");
-
-    let _daemon = setup.start().await;
+    std::fs::write(setup.plugins().join("libtext.so"), "no plugin").unwrap();
+    let plugins = setup.plugins();
+    let list = ["plugin", "list", "--plugins", plugins.to_str().unwrap()];
     let list = Finished::of(setup.command(&list)).await;
     assert_eq!(list.code, Some(0), "{list:?}");
+    let refused = list.stdout.lines().find(|line| line.contains("libtext.so")).unwrap();
+    assert!(refused.contains("ELF"), "with the reason: {refused}");
     for plugin in ["cpu", "memory", "network", "disk", "load", "hostile-c"] {
         assert!(list.stdout.contains(plugin), "{plugin} is not in: {}", list.stdout);
     }

@@ -15,7 +15,7 @@ use std::{
 use bartizan_tests::{
     DEADLINE, Daemon, History, SEED, Setup,
     http::{self, escape},
-    now_ms,
+    now_ms, rounds,
     stream::{Event, Viewer},
     wait_for,
 };
@@ -24,7 +24,11 @@ use serde_json::{Value, json};
 
 const CONFIG: &str = "[collect]\ninterval = \"100ms\"\n\n[[server]]\nname = \"here\"\n";
 
-const ROUNDS: usize = 20;
+/// How many kills, and how many of them in the long run.
+const ROUNDS: (usize, usize) = (20, 200);
+
+/// How much of the past is compared at once: one answer may hold 18 minutes of samples at this interval.
+const WINDOW_MS: usize = 10 * 60_000;
 
 /// What was served: metric and labels, instant, bits of the value.
 type Served = BTreeMap<(String, i64), u64>;
@@ -37,7 +41,11 @@ async fn what_was_served_survives_kill_9_and_no_host_outlives_the_daemon() {
     let (mut slowest_start, mut slowest_end) = (Duration::ZERO, Duration::ZERO);
 
     let mut daemon = setup.start().await;
-    for round in 1..=ROUNDS {
+    let rounds = rounds(ROUNDS.0, ROUNDS.1);
+    let first = now_ms();
+    let mut lives = [first; 2];
+    for round in 1..=rounds {
+        lives = [lives[1], now_ms()];
         daemon.samples("here", "cpu_usage_ratio", now_ms(), 2).await;
         let before = recorder.count();
         let asking = tokio::spawn(recorder.clone().ask(daemon.address));
@@ -65,10 +73,12 @@ async fn what_was_served_survives_kill_9_and_no_host_outlives_the_daemon() {
             "round {round}: first answer after {answered:?}"
         );
         assert!(gone < Duration::from_secs(10), "round {round}: hosts gone after {gone:?}");
-        recorder.compare(&daemon).await;
+        // What the last two lives served; at the end, what all of them did.
+        recorder.compare(&daemon, lives[0]).await;
     }
+    recorder.compare(&daemon, first).await;
     eprintln!(
-        "{ROUNDS} kills, {} samples served and found again; slowest restart to first answer {slowest_start:.0?}, \
+        "{rounds} kills, {} samples served and found again; slowest restart to first answer {slowest_start:.0?}, \
          slowest end of the hosts {slowest_end:.0?}",
         recorder.count(),
     );
@@ -139,17 +149,22 @@ impl Recorder {
         self.0.lock().unwrap().len()
     }
 
-    /// Everything that was ever served must be there, with the same bits.
-    async fn compare(&self, daemon: &Daemon) {
+    /// Everything that was served since `first` must be there, with the same bits.
+    async fn compare(&self, daemon: &Daemon, first: i64) {
         let began = Instant::now();
-        let served = self.0.lock().unwrap().clone();
-        let first = served.keys().map(|(_, at)| *at).min().unwrap();
+        let mut served = self.0.lock().unwrap().clone();
+        served.retain(|(_, at), _| *at >= first);
         let mut stored = Served::new();
         for metric in metrics(&daemon.get("/servers/here/series").await) {
-            for series in daemon.raw("here", &metric, first).await {
-                let name = format!("{metric}{}", json!(series.labels));
-                let points = series.points.iter().filter_map(|(at, value)| Some((*at, (*value)?)));
-                stored.extend(points.map(|(at, value)| ((name.clone(), at), value.to_bits())));
+            for from in (first..=now_ms()).step_by(WINDOW_MS) {
+                // The end of one window is the begin of the next: a sample there may come twice.
+                let to = from + i64::try_from(WINDOW_MS).unwrap();
+                for series in daemon.raw_between("here", &metric, from, to).await {
+                    let name = format!("{metric}{}", json!(series.labels));
+                    let points =
+                        series.points.iter().filter_map(|(at, value)| Some((*at, (*value)?)));
+                    stored.extend(points.map(|(at, value)| ((name.clone(), at), value.to_bits())));
+                }
             }
         }
         let lost: Vec<_> =

@@ -12,7 +12,7 @@ async fn a_port_in_use_is_named_with_the_fix() {
     let _taken = TcpListener::bind(setup.address).unwrap();
     let finished = Finished::of(setup.run(&[])).await;
     let port = setup.address.port().to_string();
-    refused(finished, &[&port, "in use", "--listen"]);
+    refused(finished, &[&port, "another program", "--listen"]);
 }
 
 #[tokio::test]

@@ -15,9 +15,13 @@ use tempfile::TempDir;
 use crate::{
     DEADLINE, History,
     http::{self, escape},
+    now_ms,
     process::{self, Process, Signal},
     wait_for,
 };
+
+/// How far back a scenario asks at most: at its fastest interval this is as much as one answer may hold.
+const OLDEST_MS: i64 = 15 * 60_000;
 
 /// Several promises are about time; two scenarios at once would disturb each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -168,10 +172,24 @@ impl Daemon {
     }
 
     /// Every series of a metric since `from_ms`, samples as they were stored; none where it is not known (yet).
+    ///
+    /// No daemon of a scenario is older than [`OLDEST_MS`], so an earlier `from_ms` means all there is.
     pub async fn raw(&self, server: &str, metric: &str, from_ms: i64) -> Vec<History> {
+        let now = now_ms();
+        self.raw_between(server, metric, from_ms.max(now - OLDEST_MS), now + 1_000).await
+    }
+
+    /// Like [`Daemon::raw`], until `to_ms`.
+    pub async fn raw_between(
+        &self,
+        server: &str,
+        metric: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Vec<History> {
         let (server, metric) = (escape(server), escape(metric));
-        let path =
-            format!("/api/v1/series?server={server}&metric={metric}&from={from_ms}&raw=true");
+        let time = format!("from={from_ms}&to={to_ms}");
+        let path = format!("/api/v1/series?server={server}&metric={metric}&{time}&raw=true");
         let answer = http::get(self.address, &path).await.unwrap();
         match answer.status {
             200 => History::all(&answer.json()),
