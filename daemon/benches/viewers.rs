@@ -28,7 +28,7 @@ use bartizan::{
     },
     series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId, now_ms},
     store::messages::{Answer, Query},
-    supervision::Tree,
+    supervision::{PULSE_MS, Tree},
 };
 use futures_util::{SinkExt, StreamExt};
 use ractor::Actor;
@@ -186,8 +186,8 @@ async fn watch(address: &str) {
         at(0.5),
         at(0.99),
         at(1.0),
-        // The tick comes 150 ms after the second, the samples ARRIVE_MS after it.
-        at(0.99) + 150 - ARRIVE_MS,
+        // The tick comes PULSE_MS after the second, the samples ARRIVE_MS after it.
+        at(0.99) + PULSE_MS - ARRIVE_MS,
     );
 }
 

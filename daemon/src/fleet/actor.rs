@@ -16,7 +16,7 @@ use crate::{
     plugin::PluginPort,
     server::{ServerActor, ServerArguments},
     store::StorePort,
-    supervision::{ChildSpec, Children, Node, Restart, start_with},
+    supervision::{ChildSpec, Children, Node, Restart, start_with, until_pulse},
 };
 
 /// The behaviour; everything that changes lives in [`Fleet`].
@@ -55,8 +55,6 @@ pub struct Fleet {
     children: Children,
 }
 
-/// Time between two beats.
-const TICK: Duration = Duration::from_secs(1);
 /// A fleet that is silent for longer is stuck; a reload may stop servers meanwhile.
 const BEAT_LIMIT: Duration = Duration::from_secs(15);
 /// How long a server may take to stop; its collectors and its last batch have a second in all.
@@ -81,7 +79,7 @@ impl Actor for FleetActor {
         });
         let mut fleet = Fleet { this_machine, ports, node, members: Vec::new(), children };
         fleet.become_as(&config.load()).await;
-        myself.send_after(TICK, || FleetMessage::Tick);
+        myself.send_after(until_pulse(), || FleetMessage::Tick);
         Ok(fleet)
     }
 
@@ -94,7 +92,7 @@ impl Actor for FleetActor {
         match message {
             FleetMessage::Tick => {
                 fleet.node.beat();
-                myself.send_after(TICK, || FleetMessage::Tick);
+                myself.send_after(until_pulse(), || FleetMessage::Tick);
             }
             FleetMessage::Reload(config) => fleet.become_as(&config).await,
             FleetMessage::Child(event) => fleet.children.handle(event)?,

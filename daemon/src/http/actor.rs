@@ -15,7 +15,7 @@ use tokio_util::{
 
 use crate::{
     live::LiveReader,
-    supervision::{Node, Tree},
+    supervision::{Node, Tree, until_pulse},
 };
 
 use super::{
@@ -25,9 +25,6 @@ use super::{
     messages::{History, HttpMessage, Limits, PluginLister},
     metrics::Counters,
 };
-
-/// Time between two signs of life.
-const BEAT: Duration = Duration::from_secs(1);
 
 /// Silent for longer than this, the actor counts as stuck.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -108,7 +105,7 @@ impl Actor for HttpActor {
             stop: stop.clone(),
         });
         let doors = accept::open(&context, listener, control);
-        myself.send_after(BEAT, || HttpMessage::Tick);
+        myself.send_after(until_pulse(), || HttpMessage::Tick);
         Ok(HttpState { node, doors, connections, _stop: stop.clone().drop_guard(), stop })
     }
 
@@ -121,7 +118,7 @@ impl Actor for HttpActor {
         match message {
             HttpMessage::Tick => state.tick()?,
         }
-        myself.send_after(BEAT, || HttpMessage::Tick);
+        myself.send_after(until_pulse(), || HttpMessage::Tick);
         Ok(())
     }
 

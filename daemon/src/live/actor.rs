@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use crate::{series::now_ms, supervision::Node};
+use crate::{
+    series::now_ms,
+    supervision::{Node, PULSE_MS, until_pulse},
+};
 
 use super::{Live, messages::LiveMessage};
-
-/// Frames of one second are shown this long after it began: by then those that
-/// are read on the second have arrived.
-const SHOW_AT_MS: i64 = 150;
-
-/// Time between two looks at the queue of updates, which has to last as long.
-const TAKE_IN_MS: i64 = 250;
 
 /// Silent for longer than this, the actor counts as stuck.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -49,7 +45,7 @@ impl Actor for LiveActor {
     ) -> Result<LiveState, ActorProcessingErr> {
         let LiveArguments { live, node } = arguments;
         node.expect_beats(SILENCE);
-        schedule(&myself);
+        myself.send_after(until_pulse(), || LiveMessage::Tick);
         let dropped = live.dropped();
         Ok(LiveState { live, node, shown_second: second(now_ms()), dropped })
     }
@@ -63,7 +59,7 @@ impl Actor for LiveActor {
         match message {
             LiveMessage::Tick => state.tick(),
         }
-        schedule(&myself);
+        myself.send_after(until_pulse(), || LiveMessage::Tick);
         Ok(())
     }
 
@@ -103,12 +99,5 @@ impl LiveState {
 
 /// The second that is shown at `now_ms`.
 fn second(now_ms: i64) -> i64 {
-    (now_ms - SHOW_AT_MS).div_euclid(1000)
-}
-
-/// Asks for the next tick: at every [`TAKE_IN_MS`] counted from [`SHOW_AT_MS`].
-fn schedule(myself: &ActorRef<LiveMessage>) {
-    let into = (now_ms() - SHOW_AT_MS).rem_euclid(TAKE_IN_MS);
-    let wait = Duration::from_millis(u64::try_from(TAKE_IN_MS - into).unwrap_or_default());
-    myself.send_after(wait, || LiveMessage::Tick);
+    (now_ms - PULSE_MS).div_euclid(1000)
 }

@@ -17,7 +17,10 @@ use super::{
     process::Spawner,
     roster::{Context, Roster},
 };
-use crate::{series::Catalog, supervision::Node};
+use crate::{
+    series::Catalog,
+    supervision::{Node, until_pulse},
+};
 
 /// How long the actor may be silent before it counts as stuck.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -90,7 +93,7 @@ impl Actor for PluginActor {
             PluginMessage::Unstuck(host) => state.roster.unstuck(&host),
             PluginMessage::Beat => {
                 state.roster.beat();
-                myself.send_after(Duration::from_secs(1), || PluginMessage::Beat);
+                myself.send_after(until_pulse(), || PluginMessage::Beat);
             }
         }
         state.roster.settle().await;

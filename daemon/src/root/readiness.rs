@@ -6,7 +6,7 @@ use tracing::{error, info};
 
 use crate::{
     store::StoreReader,
-    supervision::Tree,
+    supervision::{Tree, until_pulse},
     systemd::{Systemd, watchdog_interval},
 };
 
@@ -22,8 +22,6 @@ pub(super) struct Readiness {
 
 /// How often is looked whether the first sample is stored.
 const BEFORE_READY: Duration = Duration::from_millis(100);
-/// How often is looked whether everybody is alive, unless systemd wants it sooner.
-const AFTER_READY: Duration = Duration::from_secs(1);
 
 impl Readiness {
     /// Not ready yet.
@@ -31,9 +29,9 @@ impl Readiness {
         Self { systemd, store, ready: false, overdue: Vec::new(), status: String::new() }
     }
 
-    /// Time until the next look.
+    /// Time until the next look: the pulse, unless systemd wants to hear sooner.
     pub(super) fn interval(&self) -> Duration {
-        let interval = if self.ready { AFTER_READY } else { BEFORE_READY };
+        let interval = if self.ready { until_pulse() } else { BEFORE_READY };
         watchdog_interval().map_or(interval, |watchdog| interval.min(watchdog))
     }
 

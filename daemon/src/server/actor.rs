@@ -18,7 +18,7 @@ use crate::{
     plugin::{InstanceSpec, PluginPort},
     series::now_ms,
     store::StorePort,
-    supervision::{ChildSpec, Children, Node, Restart, start_with},
+    supervision::{ChildSpec, Children, Node, Restart, start_with, until_pulse},
 };
 
 /// The behaviour; everything that changes lives in [`Server`].
@@ -60,8 +60,6 @@ pub struct Server {
     intake: JoinHandle<()>,
 }
 
-/// Time between two looks at the server's health.
-const TICK: Duration = Duration::from_secs(1);
 /// A server actor that is silent for longer is stuck.
 const BEAT_LIMIT: Duration = Duration::from_secs(10);
 /// Reports that may wait for the intake.
@@ -83,7 +81,7 @@ impl Actor for ServerActor {
     ) -> Result<Server, ActorProcessingErr> {
         let server = Server::new(&myself, arguments);
         info!(server = %server.name, collectors = server.children.ids().count(), "server watched");
-        myself.send_after(TICK, || ServerMessage::Tick);
+        myself.send_after(until_pulse(), || ServerMessage::Tick);
         Ok(server)
     }
 
@@ -97,7 +95,7 @@ impl Actor for ServerActor {
             ServerMessage::Tick => {
                 server.node.beat();
                 server.judge();
-                myself.send_after(TICK, || ServerMessage::Tick);
+                myself.send_after(until_pulse(), || ServerMessage::Tick);
             }
             ServerMessage::Heard(heard) => {
                 let now = Instant::now();

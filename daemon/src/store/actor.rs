@@ -21,10 +21,9 @@ use super::{
 use crate::{
     config::StoreConfig,
     series::{Catalog, now_ms},
-    supervision::{ActorState, Node},
+    supervision::{ActorState, Node, until_pulse},
 };
 
-const TICK: Duration = Duration::from_secs(1);
 /// How long the store may show no sign of life.
 const BEAT_LIMIT: Duration = Duration::from_secs(20);
 /// The writer looks up five times a second, unless the disk holds it.
@@ -158,7 +157,7 @@ impl StoreState {
         let behind = (bytes > 1 << 20).then(|| format!("{} MiB wait for the disk", bytes >> 20));
         let detail = shared.degraded().or(behind);
         node.set_detail(detail.as_deref());
-        myself.send_after(TICK, || StoreMessage::Tick);
+        myself.send_after(until_pulse(), || StoreMessage::Tick);
         Ok(())
     }
 }

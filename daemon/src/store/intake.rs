@@ -168,6 +168,11 @@ impl StoreIntake {
         state.bytes = 0;
     }
 
+    /// Ends the wait of whoever takes, though nothing came.
+    pub(super) fn wake(&self) {
+        self.0.filled.notify_all();
+    }
+
     /// Says that a batch is written.
     pub(super) fn written(&self, waiting: Waiting) {
         self.0.stored.fetch_add(samples_of(&waiting.batch), Ordering::Relaxed);

@@ -11,6 +11,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -44,7 +45,12 @@ pub(super) struct Keeper {
     indexed_series: Vec<Option<Arc<Series>>>,
     /// What the state has not been told yet.
     unindexed: Vec<SegmentFacts>,
+    /// When the folder was measured, unless its state was written since.
+    measured: Option<Instant>,
 }
+
+/// How often the folder is measured though only the log was written to.
+const MEASURE_EVERY: Duration = Duration::from_secs(10);
 
 /// Closed chunks to be sealed, of one collector.
 #[derive(Debug)]
@@ -65,7 +71,7 @@ impl Keeper {
         indexed_series: Vec<Option<Arc<Series>>>,
         unindexed: Vec<SegmentFacts>,
     ) -> Self {
-        Self { shared, store, state, next_segment, indexed_series, unindexed }
+        Self { shared, store, state, next_segment, indexed_series, unindexed, measured: None }
     }
 
     /// Whether a block is full.
@@ -213,6 +219,7 @@ impl Keeper {
             changes.series(*id, series);
         }
         let gaps = self.new_gaps(&mut changes);
+        self.measured = None;
         if let Err(error) = self.state.apply(changes) {
             self.shared.remember_dropped_segments(dropped);
             let mut view = self.shared.view_mut();
@@ -262,6 +269,7 @@ impl Keeper {
         if expired.is_empty() && changes.0.is_empty() {
             return Ok(());
         }
+        self.measured = None;
         self.state.apply(changes)?;
         self.index()
     }
@@ -271,6 +279,7 @@ impl Keeper {
         let path = self.shared.path.join("checkpoint").join(checkpoint::FILE);
         // The copy stands beside the one before until it is whole.
         self.shared.make_room(bytes_below(&path))?;
+        self.measured = None;
         let bytes = self.state.checkpoint(path)?;
         self.shared.count_written(bytes);
         Ok(())
@@ -286,8 +295,11 @@ impl Keeper {
     }
 
     /// Deletes segments until the folder is under its limit.
-    pub(super) fn stay_under_limit(&self) -> Result<(), StoreError> {
-        self.measure();
+    pub(super) fn stay_under_limit(&mut self) -> Result<(), StoreError> {
+        if self.measured.is_none_or(|measured| measured.elapsed() >= MEASURE_EVERY) {
+            self.measure();
+            self.measured = Some(Instant::now());
+        }
         self.shared.make_room(0)
     }
 

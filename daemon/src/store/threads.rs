@@ -30,12 +30,11 @@ use crate::series::now_ms;
 
 /// About so much is written in one piece.
 const WRITE_BYTES: usize = 1 << 20;
-const WRITER_WAIT: Duration = Duration::from_millis(200);
+/// How long the writer waits for samples before it shows that it is alive.
+const WRITER_WAIT: Duration = Duration::from_secs(1);
 /// After the disk has refused a batch.
 const RETRY: Duration = Duration::from_millis(500);
-const SYNC_WAIT: Duration = Duration::from_millis(200);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-const KEEPER_WAIT: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RETRY_KEEPING: Duration = Duration::from_secs(5);
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
@@ -47,6 +46,7 @@ const DAY_SETTLES_MS: i64 = 5 * 60 * 1000;
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) shared: Arc<Shared>,
+    intake: StoreIntake,
     stop: Arc<AtomicBool>,
     clean: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -60,6 +60,7 @@ impl Running {
         let clean = Arc::new(AtomicBool::new(false));
         let mut running = Self {
             shared: shared.clone(),
+            intake: intake.clone(),
             stop: stop.clone(),
             clean: clean.clone(),
             threads: Vec::new(),
@@ -113,7 +114,13 @@ impl Running {
     /// Tells the threads to end in good order: what waits is written, and more is refused.
     pub(super) fn ask_to_stop(&self) {
         self.clean.store(true, Ordering::Relaxed);
+        self.stop();
+    }
+
+    fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.intake.wake();
+        self.threads.iter().for_each(|thread| thread.thread().unpark());
     }
 
     /// Waits until the threads have ended.
@@ -138,7 +145,7 @@ impl Running {
 impl Drop for Running {
     /// The actor has fallen: what waits is left to the next one.
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop();
     }
 }
 
@@ -215,13 +222,9 @@ impl WriterWork {
 }
 
 fn sync_each_second(shared: &Shared, stop: &AtomicBool) {
-    let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        thread::sleep(SYNC_WAIT);
-        if Instant::now() < next {
-            continue;
-        }
-        next = Instant::now() + SYNC_EVERY;
+        // Whoever asks us to stop wakes us.
+        thread::park_timeout(SYNC_EVERY);
         let file = lock(&shared.unsynced).clone();
         if let Some(file) = file
             && let Err(error) = file.sync_data()
@@ -256,14 +259,10 @@ impl KeeperWork {
             tracing::debug!(%error, "store keeps its keeper's priority");
         }
         let mut failed: Option<Instant> = None;
-        let mut looked = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
-            thread::sleep(KEEPER_WAIT);
+            // Whoever asks us to stop wakes us.
+            thread::park_timeout(LOOK_EVERY);
             self.shared.keeper_beat_ms.store(now_ms(), Ordering::Relaxed);
-            if looked.elapsed() < LOOK_EVERY {
-                continue;
-            }
-            looked = Instant::now();
             let limited = self.keeper.stay_under_limit();
             if failed.is_some_and(|failed| failed.elapsed() < RETRY_KEEPING) {
                 continue;

@@ -18,6 +18,7 @@
 //!   is somebody's child; what people see of the tree is read from there.
 
 mod children;
+mod pulse;
 mod restart;
 mod spec;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod tests;
 mod tree;
 
 pub use children::{ChildEvent, Children, Fallen};
+pub use pulse::{PULSE_MS, until_pulse};
 pub use restart::{Fall, History, Restart};
 pub use spec::{ChildSpec, Start, Starting, start_with};
 pub use tree::{ActorState, Node, NodeView, Tree};

@@ -10,9 +10,15 @@ use super::{
     super::{OpenedStore, StoreActor, StoreArguments, StorePort, StoreReader, messages::Refused},
     *,
 };
-use crate::supervision::{ActorState, Tree};
+use crate::{
+    config::Retention,
+    supervision::{ActorState, Tree},
+};
 
 const LONG: Duration = Duration::from_secs(20);
+
+/// The samples of these tests are old whenever they run.
+const FOR_EVER: Retention = Retention { raw: Duration::from_secs(100 * 365 * 24 * 3600) };
 
 struct Life {
     port: StorePort,
@@ -28,7 +34,7 @@ fn life(folder: &TempDir, limit_bytes: usize) -> Life {
     let tree = Tree::default();
     let arguments = StoreArguments {
         path: folder.path().to_owned(),
-        config: StoreConfig::default(),
+        config: StoreConfig { retention: FOR_EVER, ..StoreConfig::default() },
         catalog,
         intake,
         reader: reader.clone(),
