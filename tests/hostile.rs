@@ -128,6 +128,10 @@ async fn neighbours_went_on(daemon: &Daemon, began: i64) {
     for metric in ["memory_usage_ratio", "load1", "cpu_usage_ratio"] {
         let history = daemon.samples("here", metric, began, 8).await;
         let longest = longest_step_ms(&history.points).unwrap();
+        eprintln!(
+            "  {metric}: at most {longest} ms between two of {} samples",
+            history.points.len()
+        );
         assert!(longest <= 2_500, "{metric}: {longest} ms between two samples");
         assert_eq!(history.gaps, [], "{metric}");
     }

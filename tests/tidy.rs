@@ -49,13 +49,26 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("supervision", &[]),
     ("manifest", &["config"]),
-    // What the two sides of a plugin host share: the frames between them, and the page that outlives the child.
-    ("plugin_host", &["plugin::frames", "plugin::black_box"]),
+    // What the two sides of a plugin host share: the frames between them, the page that outlives the child, and how
+    // much a plugin may say, which neither side takes from the other on trust.
+    ("plugin_host", &["plugin::frames", "plugin::black_box", "plugin::log_budget"]),
     ("plugin", &["manifest", "config", "supervision"]),
     ("collector", &["plugin", "config", "supervision"]),
     ("store", &["config", "supervision"]),
     ("live", &["config", "supervision"]),
-    ("server", &["collector", "config", "supervision", "store", "live"]),
+    // A server hands the way to plugins on to its collectors.
+    (
+        "server",
+        &[
+            "collector",
+            "config",
+            "supervision",
+            "store",
+            "live",
+            "plugin::PluginPort",
+            "plugin::InstanceSpec",
+        ],
+    ),
     ("fleet", &["server", "config", "supervision", "store", "live", "plugin"]),
     ("http", &["config", "supervision", "store", "live", "plugin", "fleet"]),
     ("systemd", &[]),
