@@ -9,6 +9,9 @@ use object::{
 /// Why a file is not a plugin for this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ElfError {
+    /// There is nothing in it, as when a copy was cut short.
+    #[error("an empty file")]
+    Empty,
     /// It begins otherwise than an ELF file.
     #[error("not an ELF file")]
     NotElf,
@@ -84,6 +87,7 @@ pub fn read_section<'data, R: ReadRef<'data>>(data: R) -> Result<Vec<u8>, ElfErr
 /// A file of less than five bytes: the start of an ELF file, or not even that.
 fn too_short<'data, R: ReadRef<'data>>(data: R) -> ElfError {
     match data.len() {
+        Ok(0) => ElfError::Empty,
         Ok(len @ 1..5) => match data.read_bytes_at(0, len) {
             Ok(bytes) if b"\x7fELF".starts_with(bytes) => ElfError::Truncated,
             _ => ElfError::NotElf,
@@ -110,7 +114,7 @@ mod tests {
             bytes[at] = byte;
             read_section(&*bytes).unwrap_err()
         };
-        assert_eq!(read_section(&b""[..]).unwrap_err(), ElfError::NotElf);
+        assert_eq!(read_section(&b""[..]).unwrap_err(), ElfError::Empty);
         assert_eq!(read_section(&b"#!/bin/sh\n"[..]).unwrap_err(), ElfError::NotElf);
         assert_eq!(read_section(&b"\x7fEL"[..]).unwrap_err(), ElfError::Truncated);
         assert_eq!(read_section(&whole[..40]).unwrap_err(), ElfError::Truncated);
