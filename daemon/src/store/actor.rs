@@ -92,8 +92,14 @@ impl Actor for StoreActor {
     ) -> Result<StoreState, ActorProcessingErr> {
         arguments.node.set_state(ActorState::Starting);
         arguments.node.expect_beats(OPEN_LIMIT);
-        open_on_a_thread(&arguments, myself)?;
-        Ok(StoreState { arguments, running: None })
+        let opened = arguments.opened.take();
+        let mut state = StoreState { arguments, running: None };
+        match opened {
+            // Whoever is started after the store may ask it at once.
+            Some(store) => state.opened(Ok(store), &myself)?,
+            None => open_on_a_thread(&state.arguments, myself)?,
+        }
+        Ok(state)
     }
 
     async fn handle(
@@ -167,12 +173,11 @@ fn open_on_a_thread(
     arguments: &StoreArguments,
     myself: ActorRef<StoreMessage>,
 ) -> Result<(), StoreError> {
-    let StoreArguments { path, config, catalog, opened, .. } = arguments.clone();
+    let StoreArguments { path, config, catalog, .. } = arguments.clone();
     let work = move || {
         let mut left = HANDOVER_LIMIT.as_millis() / OPEN_RETRY.as_millis();
         let store = loop {
-            let store = opened.take().map_or_else(|| Store::open(&path, &config, &catalog), Ok);
-            match store {
+            match Store::open(&path, &config, &catalog) {
                 // The threads of the life before may not have let go of the folder yet.
                 Err(StoreError::InUse { .. }) if left > 0 => {
                     left -= 1;
