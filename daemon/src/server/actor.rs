@@ -193,18 +193,18 @@ impl Server {
         if before.is_some_and(|before| before != status.state) {
             info!(server = %self.name, state = ?status.state, "server state changed");
         }
-        self.node.set_detail(Some(words(&status)));
+        self.node.set_detail(words(&status));
         self.live.publish(LiveUpdate::Server(status.clone()));
         self.told = Some((status, now));
     }
 }
 
-fn words(status: &ServerStatus) -> &'static str {
+fn words(status: &ServerStatus) -> Option<&'static str> {
     match status.state {
-        ServerState::Up => "every collector brings samples",
-        ServerState::Degraded => "a collector brings no samples",
-        ServerState::Unknown => "no sample for three intervals",
-        ServerState::Offline => "no sample for so long that it counts as offline",
+        ServerState::Up => None,
+        ServerState::Degraded => Some("a collector brings no samples"),
+        ServerState::Unknown => Some("no sample for three intervals"),
+        ServerState::Offline => Some("no sample for so long that it counts as offline"),
     }
 }
 
