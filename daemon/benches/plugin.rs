@@ -83,7 +83,6 @@ async fn read(
         plugin: plugin.into(),
         config: Default::default(),
         interval: Duration::from_secs(1),
-        deadline: Duration::from_secs(1),
     });
     while instance.state() != InstanceState::Ready {
         let state = instance.changed().await;

@@ -133,6 +133,7 @@ impl<S: Source> CollectorState<S> {
             InstanceState::Starting => self.missed(at_ms, "plugin is starting".into()),
             InstanceState::Down { reason } => self.missed(at_ms, reason),
             InstanceState::Parked { reason } => self.parked(at_ms, reason),
+            InstanceState::Absent { reason } => self.absent(at_ms, reason),
         }
     }
 
@@ -144,6 +145,7 @@ impl<S: Source> CollectorState<S> {
             InstanceState::Starting | InstanceState::Ready => {}
             InstanceState::Down { reason } => self.missed(now_ms, reason.clone()),
             InstanceState::Parked { reason } => self.parked(now_ms, reason.clone()),
+            InstanceState::Absent { reason } => self.absent(now_ms, reason.clone()),
         }
         self.plugin = plugin;
     }
@@ -168,9 +170,16 @@ impl<S: Source> CollectorState<S> {
         self.report(at_ms, Outcome::Missed(reason));
     }
 
+    /// Nothing comes until something changes, though something should.
     fn parked(&mut self, at_ms: i64, reason: Arc<str>) {
         self.trouble(ActorState::Parked, &reason);
-        self.report(at_ms, Outcome::Parked(reason));
+        self.report(at_ms, Outcome::Missed(reason));
+    }
+
+    /// Nothing comes, and nothing is missing.
+    fn absent(&mut self, at_ms: i64, reason: Arc<str>) {
+        self.trouble(ActorState::Parked, &reason);
+        self.report(at_ms, Outcome::Absent);
     }
 
     fn trouble(&mut self, state: ActorState, reason: &Arc<str>) {

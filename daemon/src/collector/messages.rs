@@ -69,9 +69,8 @@ pub enum Outcome {
     Samples(Vec<Sample>),
     /// Nothing, and why, in words for people. The next slot tries again.
     Missed(Arc<str>),
-    /// Nothing, and there will be nothing until something changes: this machine
-    /// has no such thing, or the collector's configuration is wrong.
-    Parked(Arc<str>),
+    /// Nothing, and nothing is missing: this machine has no such thing.
+    Absent,
 }
 
 /// Where collectors put their reports. Cheap to clone, never waits.

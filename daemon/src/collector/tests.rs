@@ -60,12 +60,12 @@ async fn a_plugin_that_goes_down_is_reported_at_once_and_read_again_when_it_is_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parked_plugin_is_shown_as_parked() {
+async fn a_thing_this_machine_does_not_have_is_parked_and_not_missed() {
     let mut collector = collect([]).await;
-    collector.becomes(InstanceState::Parked { reason: "no battery here".into() });
+    collector.becomes(InstanceState::Absent { reason: "no battery here".into() });
 
     let (_, outcome) = collector.next().await;
-    assert_eq!(outcome, Outcome::Parked("no battery here".into()));
+    assert_eq!(outcome, Outcome::Absent);
     assert_eq!(collector.state(), ActorState::Parked);
 }
 

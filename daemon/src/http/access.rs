@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use warp::http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
 
-use super::{HttpError, Token, reply::Problem};
+use super::{Token, reply::Problem};
 
 /// Name of the cookie that a signed-in browser has.
 pub(super) const COOKIE: &str = "bartizan_session";
@@ -64,16 +64,6 @@ struct Origin {
 pub(super) struct Access {
     pub(super) names: Names,
     pub(super) token: Token,
-}
-
-/// Refuses an address that is not loopback, unless `insecure` allows it: there is
-/// no TLS. Called before anything listens.
-pub fn check_exposure(listen: SocketAddr, insecure: bool) -> Result<(), HttpError> {
-    if listen.ip().is_loopback() || insecure {
-        Ok(())
-    } else {
-        Err(HttpError::Exposed { address: listen })
-    }
 }
 
 impl Names {

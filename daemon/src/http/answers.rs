@@ -184,15 +184,36 @@ pub(super) async fn page(
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        let mut response = match asset.bytes {
-            Cow::Borrowed(bytes) => body(bytes, "application/octet-stream"),
-            Cow::Owned(bytes) => body(bytes, "application/octet-stream"),
-        };
-        if let Ok(content_type) = HeaderValue::try_from(&*asset.content_type) {
-            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        match asset.gzip.filter(|_| takes_gzip(&headers)) {
+            Some(packed) => {
+                let mut response = file(packed, asset.content_type);
+                let gzip = HeaderValue::from_static("gzip");
+                response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
+                response
+            }
+            None => file(asset.bytes, asset.content_type),
         }
-        response
     };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     mark(&mut response, &asset.etag, cache);
     Ok(response)
+}
+
+fn file(bytes: Cow<'static, [u8]>, content_type: &'static str) -> Response {
+    match bytes {
+        Cow::Borrowed(bytes) => body(bytes, content_type),
+        Cow::Owned(bytes) => body(bytes, content_type),
+    }
+}
+
+/// Whether the client takes gzip; one that says `q=0` does not.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let mut codings =
+        accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    codings.any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
 }

@@ -1,19 +1,6 @@
 //! The page's own files, which come with the program.
 
-use std::borrow::Cow;
-
-/// A file of the page.
-#[derive(Debug, Clone)]
-pub struct Asset {
-    /// What it holds.
-    pub bytes: Cow<'static, [u8]>,
-    /// What it is.
-    pub content_type: Cow<'static, str>,
-    /// What tells this content from another, quotes included.
-    pub etag: Cow<'static, str>,
-    /// Whether its name changes with its content, so that nobody asks twice.
-    pub immutable: bool,
-}
+use bartizan_web::Asset;
 
 /// Finds a file of the page by its path, without a slash before it. The page
 /// itself is `index.html`.

@@ -79,15 +79,6 @@ pub enum HttpError {
         /// What it said.
         source: io::Error,
     },
-    /// Others could read along.
-    #[error(
-        "failed to listen on {address}: everybody on the way could read along, for there is no TLS; \
-         listen on 127.0.0.1 behind a proxy that speaks TLS, or set http.insecure = true"
-    )]
-    Exposed {
-        /// The address.
-        address: SocketAddr,
-    },
     /// The path is longer than the system allows for sockets.
     #[error(
         "failed to open control socket at `{}`: the path has {} bytes, at most {PATH_MAX} are \

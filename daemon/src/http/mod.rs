@@ -37,8 +37,8 @@ mod tests;
 mod token;
 mod views;
 
-pub use access::{Names, check_exposure};
+pub use access::Names;
 pub use actor::{HttpActor, HttpArguments};
-pub use assets::{Asset, Assets};
+pub use assets::Assets;
 pub use listener::{HttpError, Listener, bind, bind_control};
 pub use token::Token;

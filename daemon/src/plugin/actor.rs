@@ -52,10 +52,17 @@ impl PluginArguments {
 
 /// What the plugin actor remembers between messages.
 pub struct PluginActorState {
-    folders: Vec<PluginFolder>,
     roster: Roster,
     due: Option<JoinHandle<()>>,
-    scanning: bool,
+    scan: Scan,
+}
+
+/// Whether the folders are being looked at.
+enum Scan {
+    Idle,
+    Running,
+    /// Running, and these are to be looked at next.
+    Again(Vec<PluginFolder>),
 }
 
 impl Actor for PluginActor {
@@ -72,10 +79,11 @@ impl Actor for PluginActor {
         let spawner = Spawner::start(executable, memory_max)?;
         node.expect_beats(SILENCE_MAX);
         port.serve(myself.clone());
-        myself.cast(PluginMessage::Rescan)?;
+        myself.cast(PluginMessage::Rescan(folders))?;
         myself.cast(PluginMessage::Beat)?;
         let context = Context { myself, port, catalog, node, spawner };
-        Ok(PluginActorState { folders, roster: Roster::new(context), due: None, scanning: false })
+        let (roster, scan) = (Roster::new(context), Scan::Idle);
+        Ok(PluginActorState { roster, due: None, scan })
     }
 
     async fn handle(
@@ -86,8 +94,8 @@ impl Actor for PluginActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             PluginMessage::Changed | PluginMessage::Due => {}
-            PluginMessage::Rescan => state.rescan(&myself),
-            PluginMessage::Scanned(found) => state.scanned(found),
+            PluginMessage::Rescan(folders) => state.rescan(folders, &myself),
+            PluginMessage::Scanned(found) => state.scanned(found, &myself),
             PluginMessage::Faulted { id, host, fault } => state.roster.faulted(id, host, fault),
             PluginMessage::HostEnded(ended) => state.roster.host_ended(ended),
             PluginMessage::Unstuck(host) => state.roster.unstuck(&host),
@@ -136,11 +144,13 @@ impl Actor for PluginActor {
 }
 
 impl PluginActorState {
-    fn rescan(&mut self, myself: &ActorRef<PluginMessage>) {
-        if std::mem::replace(&mut self.scanning, true) {
+    fn rescan(&mut self, folders: Vec<PluginFolder>, myself: &ActorRef<PluginMessage>) {
+        if !matches!(self.scan, Scan::Idle) {
+            self.scan = Scan::Again(folders);
             return;
         }
-        let (folders, myself) = (self.folders.clone(), myself.clone());
+        self.scan = Scan::Running;
+        let myself = myself.clone();
         tokio::spawn(async move {
             let found = spawn_blocking(move || PluginCatalog::scan(&folders)).await;
             // It fails only if the actor has ended.
@@ -148,8 +158,10 @@ impl PluginActorState {
         });
     }
 
-    fn scanned(&mut self, found: PluginCatalog) {
-        self.scanning = false;
+    fn scanned(&mut self, found: PluginCatalog, myself: &ActorRef<PluginMessage>) {
+        if let Scan::Again(folders) = std::mem::replace(&mut self.scan, Scan::Idle) {
+            return self.rescan(folders, myself);
+        }
         for plugin in &found.found {
             let (id, path) = (&*plugin.id, plugin.path.display());
             info!(id, version = &*plugin.version, %path, "plugin found");

@@ -145,9 +145,8 @@ fn fault(error: &CollectError, flags: u16) -> Fault {
         _ => error.to_string().into(),
     };
     match error {
-        CollectError::Config(_) | CollectError::Permission(_) | CollectError::Unsupported(_) => {
-            Fault::Parked(reason)
-        }
+        CollectError::Config(_) | CollectError::Permission(_) => Fault::Parked(reason),
+        CollectError::Unsupported(_) => Fault::Absent(reason),
         CollectError::Unavailable(_) | CollectError::Retry(_) => Fault::Later(reason),
         _ if flags == verdict::REFUSED => Fault::Parked(reason),
         _ => Fault::Fell(reason),
@@ -162,6 +161,7 @@ impl Fault {
                 InstanceState::Down { reason: reason.clone() }
             }
             Self::Parked(reason) => InstanceState::Parked { reason: reason.clone() },
+            Self::Absent(reason) => InstanceState::Absent { reason: reason.clone() },
         }
     }
 }

@@ -86,20 +86,21 @@ impl Instance {
         self.states.borrow_and_update().clone()
     }
 
-    /// Reads once, for the instant `at_ms`; bounded by the spec's deadline. At most one call is
+    /// Reads once, for the instant `at_ms`; bounded by the plugin's own `timeout`. At most one call is
     /// in flight: after one that was given up, the next are [`CollectError::NotReady`] until the
     /// plugin has come back or its host was killed.
     pub async fn collect(&mut self, at_ms: i64) -> Result<Reading, CollectError> {
         let seat = match self.shared.state() {
             InstanceState::Ready => self.shared.seat(),
             InstanceState::Starting => return Err(not_ready("plugin is starting")),
-            InstanceState::Down { reason } | InstanceState::Parked { reason } => {
+            InstanceState::Down { reason }
+            | InstanceState::Parked { reason }
+            | InstanceState::Absent { reason } => {
                 return Err(CollectError::NotReady(reason));
             }
         };
         let Some(Seat { line, number }) = seat else { return Err(not_ready("plugin is starting")) };
-        let answer = line.collect(number, at_ms)?;
-        let after = self.shared.spec.deadline;
+        let (answer, after) = line.collect(number, at_ms)?;
         match timeout(after, answer).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(CollectError::HostDown("plugin host has ended".into())),

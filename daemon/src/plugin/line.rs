@@ -22,6 +22,9 @@ use super::{
     series_table::SeriesTable,
 };
 
+/// How long a reading may take, unless the manifest says another `timeout`.
+const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Shortest time that an instance gets for being made: loading may be slow on a busy machine.
 const CREATE_DEADLINE_MIN: Duration = Duration::from_secs(5);
 
@@ -37,6 +40,8 @@ pub enum Fault {
     Later(Arc<str>),
     /// Nothing helps until something changes.
     Parked(Arc<str>),
+    /// This machine has no such thing, so nothing is missing.
+    Absent(Arc<str>),
 }
 
 /// The line to one host.
@@ -72,6 +77,8 @@ pub(super) struct Tenant {
     pub(super) table: SeriesTable,
     pub(super) budget: LogBudget,
     pub(super) call: Option<Call>,
+    /// How long one reading may take.
+    deadline: Duration,
     /// Frames about series that it may still send in this call.
     pub(super) series_left: usize,
     seq: u32,
@@ -84,6 +91,9 @@ pub(super) struct Call {
     pub(super) deadline: Instant,
     pub(super) after: Duration,
 }
+
+/// The outcome of a reading, on its way.
+pub(super) type Answer = oneshot::Receiver<Result<Reading, CollectError>>;
 
 /// What the call is, and who waits for it.
 pub(super) enum Doing {
@@ -125,7 +135,8 @@ impl Line {
             return Err(reason.clone());
         }
         let spec = &shared.spec;
-        let after = spec.deadline.max(CREATE_DEADLINE_MIN);
+        let collect_deadline = plugin.manifest.timeout.unwrap_or(COLLECT_DEADLINE);
+        let after = collect_deadline.max(CREATE_DEADLINE_MIN);
         let body = OpenBody {
             file: state.send_file(plugin),
             config,
@@ -133,7 +144,7 @@ impl Line {
             target: spec.server.to_string(),
             interval_ns: nanos(spec.interval),
             create_deadline_ns: nanos(after),
-            collect_deadline_ns: nanos(spec.deadline),
+            collect_deadline_ns: nanos(collect_deadline),
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         if body.len() > BODY_MAX {
@@ -142,23 +153,24 @@ impl Line {
         state.numbers += 1;
         let number = state.numbers;
         state.send(Head::new(Kind::Create, number, 1), &body);
-        let deadline = Instant::now() + after;
-        let call = Some(Call { seq: 1, doing: Doing::Create, deadline, after });
+        let call = Call { seq: 1, doing: Doing::Create, deadline: Instant::now() + after, after };
         shared.sit(Some(Seat { line: self.clone(), number }));
         let budget = LogBudget::default();
         let series_left = series_allowed();
-        state.tenants.insert(number, Tenant { shared, table, budget, call, series_left, seq: 1 });
+        let (call, deadline) = (Some(call), collect_deadline);
+        let tenant = Tenant { shared, table, budget, call, deadline, series_left, seq: 1 };
+        state.tenants.insert(number, tenant);
         drop(state);
         self.wake.notify_one();
         Ok(number)
     }
 
-    /// Asks an instance to read; the answer comes through what is returned.
+    /// Asks an instance to read; the answer comes within the time that is returned with it.
     pub(super) fn collect(
         &self,
         number: u32,
         at_ms: i64,
-    ) -> Result<oneshot::Receiver<Result<Reading, CollectError>>, CollectError> {
+    ) -> Result<(Answer, Duration), CollectError> {
         let mut state = self.lock();
         if let Some(reason) = &state.closed {
             return Err(CollectError::HostDown(reason.clone()));
@@ -170,13 +182,13 @@ impl Line {
             return Err(CollectError::NotReady("plugin is still busy with an earlier slot".into()));
         }
         let (answer, waiting) = oneshot::channel();
-        let after = tenant.shared.spec.deadline;
+        let after = tenant.deadline;
         let seq = tenant.start(Doing::Collect(answer), after);
         let time = at_ms.saturating_mul(1_000_000);
         state.send(Head { time, ..Head::new(Kind::Collect, number, seq) }, &[]);
         drop(state);
         self.wake.notify_one();
-        Ok(waiting)
+        Ok((waiting, after))
     }
 
     /// Ends an instance; a call of it that is in flight comes to nothing.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{
     catalog::PluginCatalog,
+    folders::PluginFolder,
     host::HostEnded,
     instance::{Instance, InstanceShared},
     line::Fault,
@@ -34,8 +35,6 @@ pub struct InstanceSpec {
     pub config: Map<String, Value>,
     /// Time between two readings.
     pub interval: Duration,
-    /// Longest that one reading may take.
-    pub deadline: Duration,
 }
 
 /// How an instance is. The reasons are sentences for people.
@@ -50,8 +49,13 @@ pub enum InstanceState {
         /// Why.
         reason: Arc<str>,
     },
-    /// It is not to be had until something changes: plugin folders, configuration, machine.
+    /// It is not to be had until something changes: plugin folders or configuration.
     Parked {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// This machine has no such thing, so nothing is missing. Tried again when something changes.
+    Absent {
         /// Why.
         reason: Arc<str>,
     },
@@ -117,7 +121,7 @@ pub enum PluginMessage {
     /// Instances were opened or dropped. Sent by the port; at most one waits at a time.
     Changed,
     /// Look at the folders again, and try again what was parked. Sent by whoever reloads.
-    Rescan,
+    Rescan(Vec<PluginFolder>),
     /// The folders were looked at. Sent by the actor's own task.
     Scanned(PluginCatalog),
     /// An instance cannot go on. Sent by the link of its host.
@@ -143,7 +147,7 @@ impl std::fmt::Debug for PluginMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Changed => "Changed",
-            Self::Rescan => "Rescan",
+            Self::Rescan(_) => "Rescan",
             Self::Scanned(_) => "Scanned",
             Self::Faulted { .. } => "Faulted",
             Self::HostEnded(_) => "HostEnded",
@@ -207,11 +211,11 @@ impl PluginPort {
         PluginUses { instances: users.len(), host_pid }
     }
 
-    /// Asks for another look at the folders.
-    pub fn rescan(&self) {
+    /// Has these folders looked at instead, from now on.
+    pub fn rescan(&self, folders: Vec<PluginFolder>) {
         if let Some(actor) = &*lock(&self.inner.actor) {
             // One that has ended looks at the folders when it starts again.
-            let _ = actor.cast(PluginMessage::Rescan);
+            let _ = actor.cast(PluginMessage::Rescan(folders));
         }
     }
 

@@ -44,4 +44,6 @@ pub use actor::{PluginActor, PluginArguments};
 pub use catalog::{FoundPlugin, PluginCatalog, RefusedFile};
 pub use folders::{FolderKind, PluginFolder};
 pub use instance::Instance;
-pub use messages::{CollectError, InstanceSpec, InstanceState, PluginMessage, PluginPort, Reading};
+pub use messages::{
+    CollectError, InstanceSpec, InstanceState, PluginMessage, PluginPort, PluginUses, Reading,
+};

@@ -49,12 +49,11 @@ impl Record {
         matches!(self.place, Place::Waiting(due) if due <= now)
     }
 
-    pub(super) fn park(&mut self, reason: Arc<str>) {
-        let name = self.shared.name();
-        warn!(instance = name, %reason, "collector is parked");
+    /// It is not to be had until something changes.
+    pub(super) fn park(&mut self, state: InstanceState) {
         self.place = Place::Parked;
         self.shared.sit(None);
-        self.shared.set_state(InstanceState::Parked { reason });
+        self.shared.set_state(state);
     }
 
     /// What it needs is not there: it is tried again after a while.

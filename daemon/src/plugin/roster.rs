@@ -142,7 +142,7 @@ impl Roster {
             return;
         }
         match fault {
-            Fault::Parked(reason) => record.park(reason),
+            Fault::Parked(_) | Fault::Absent(_) => record.park(fault.state()),
             Fault::Later(reason) => record.wait(reason),
             Fault::Fell(reason) => {
                 record.fell(reason);
@@ -261,14 +261,14 @@ impl Roster {
         let spec = &record.shared.spec;
         let Some(plugin) = found.find(&spec.plugin) else {
             let reason = format!("no plugin `{}` was found", spec.plugin);
-            return record.park(reason.into());
+            return record.park(InstanceState::Parked { reason: reason.into() });
         };
         let config = match validate(&plugin.manifest.config_schema, &spec.config) {
             Ok(config) => serde_json::Value::Object(config).to_string(),
             Err(problems) => {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 let reason = format!("configuration is refused: {}", problems.join("; "));
-                return record.park(reason.into());
+                return record.park(InstanceState::Parked { reason: reason.into() });
             }
         };
         let (catalog, manifest) = (self.context.catalog.clone(), plugin.manifest.clone());

@@ -233,7 +233,6 @@ mod tests {
             plugin: "t".into(),
             config: Default::default(),
             interval: Duration::from_secs(1),
-            deadline: Duration::from_secs(1),
         };
         let manifest = Manifest::parse(MANIFEST.as_bytes()).unwrap();
         SeriesTable::new(Arc::default(), Arc::new(manifest), &spec)

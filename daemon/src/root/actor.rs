@@ -3,7 +3,7 @@
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
-use super::{messages::RootMessage, readiness::Readiness};
+use super::{messages::RootMessage, readiness::Readiness, services::plugin_folders};
 use crate::{
     fleet::FleetMessage,
     plugin::PluginMessage,
@@ -74,7 +74,7 @@ impl Actor for RootActor {
             RootMessage::Reloaded(config) => {
                 root.readiness.reloading();
                 if let Some(config) = config {
-                    root.tell("plugin", PluginMessage::Rescan);
+                    root.tell("plugin", PluginMessage::Rescan(plugin_folders(&config)));
                     root.tell("fleet", FleetMessage::Reload(config));
                 }
                 root.readiness.reloaded();

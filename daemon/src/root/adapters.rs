@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use crate::{
-    http::{
-        Asset,
-        messages::{
-            AnswerFuture, History, HistoryError, HistoryStats, Plugin, PluginList, PluginLister,
-            RefusedPlugin,
-        },
+    http::messages::{
+        AnswerFuture, History, HistoryError, HistoryStats, Plugin, PluginList, PluginLister,
+        RefusedPlugin,
     },
     logging::chain,
-    plugin::PluginPort,
+    plugin::{PluginPort, PluginUses},
     store::{StoreReader, messages::Query},
 };
 
@@ -44,33 +41,25 @@ impl History for StoreHistory {
 pub(super) fn plugins(port: PluginPort) -> PluginLister {
     Arc::new(move || {
         let catalog = port.catalog();
-        let plugins = catalog.found.iter().map(|found| Plugin {
-            id: found.id.to_string(),
-            name: found.name.to_string(),
-            version: found.version.to_string(),
-            description: found.manifest.description.clone(),
-            abi: format!("{}.{}", found.manifest.abi.major, found.manifest.abi.min_minor),
-            path: found.path.clone(),
-            sha256: found.sha256.to_string(),
-            bundled: found.bundled,
-            instances: port.uses(&found.id).instances,
-            host_pid: port.uses(&found.id).host_pid,
+        let plugins = catalog.found.iter().map(|found| {
+            let PluginUses { instances, host_pid } = port.uses(&found.id);
+            Plugin {
+                id: found.id.to_string(),
+                name: found.name.to_string(),
+                version: found.version.to_string(),
+                description: found.manifest.description.clone(),
+                abi: format!("{}.{}", found.manifest.abi.major, found.manifest.abi.min_minor),
+                path: found.path.clone(),
+                sha256: found.sha256.to_string(),
+                bundled: found.bundled,
+                instances,
+                host_pid,
+            }
         });
         let refused = catalog
             .refused
             .iter()
             .map(|file| RefusedPlugin { path: file.path.clone(), reason: file.reason.clone() });
         PluginList { plugins: plugins.collect(), refused: refused.collect() }
-    })
-}
-
-/// A file of the page.
-pub(super) fn asset(path: &str) -> Option<Asset> {
-    let file = bartizan_web::asset(path)?;
-    Some(Asset {
-        bytes: file.bytes,
-        content_type: file.content_type.into(),
-        etag: file.etag.into(),
-        immutable: file.immutable,
     })
 }

@@ -84,7 +84,6 @@ impl Opened {
         let opened = opened.await.map_err(|_| StartError::Thread)??;
 
         let listen = config.http.listen;
-        http::check_exposure(listen, config.http.insecure)?;
         let listener = http::bind(listen)?;
         let step = "listening";
         let address = listener.address().map_err(|source| StartError::System { step, source })?;

@@ -65,14 +65,20 @@ fn store(
     }
 }
 
+/// Where plugin files are looked for.
+pub(super) fn plugin_folders(config: &Config) -> Vec<PluginFolder> {
+    // Without a place of its own the daemon still finds what is installed and configured.
+    let executable = std::env::current_exe().unwrap_or_default();
+    PluginFolder::search_path(&[], &config.collect.plugins, &executable)
+}
+
 fn plugin(
     opened: &Opened,
     config: &Arc<ArcSwap<Config>>,
 ) -> impl Fn(Node) -> PluginArguments + Send + Sync + use<> {
     let (catalog, port, config) = (opened.catalog.clone(), opened.plugins.clone(), config.clone());
-    let executable = std::env::current_exe().unwrap_or_default();
     move |node| PluginArguments {
-        folders: PluginFolder::search_path(&[], &config.load().collect.plugins, &executable),
+        folders: plugin_folders(&config.load()),
         catalog: catalog.clone(),
         node,
         port: port.clone(),
@@ -102,7 +108,7 @@ fn http(opened: &Opened) -> impl Fn(Node) -> HttpArguments + Send + Sync + use<>
         history: history.clone(),
         plugins: plugins.clone(),
         tree: tree.clone(),
-        assets: adapters::asset,
+        assets: bartizan_web::asset,
         version: env!("CARGO_PKG_VERSION"),
         started,
         limits: Limits::default(),

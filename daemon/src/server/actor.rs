@@ -52,7 +52,7 @@ pub struct Server {
     tags: Arc<BTreeMap<String, String>>,
     interval: Duration,
     health: Health,
-    told: Option<ServerStatus>,
+    told: Option<(ServerStatus, Instant)>,
     live: LivePort,
     node: Node,
     children: Children,
@@ -62,6 +62,8 @@ pub struct Server {
 
 /// A server actor that is silent for longer is stuck.
 const BEAT_LIMIT: Duration = Duration::from_secs(10);
+/// A live view that was too busy to hear of a change hears of it again after this.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// Reports that may wait for the intake.
 const REPORTS_MAX: usize = 1024;
 /// How long a collector may take to stop.
@@ -174,33 +176,35 @@ impl Server {
 
     /// Judges the server's health, and tells what has changed.
     fn judge(&mut self) {
+        let now = Instant::now();
         let status = ServerStatus {
             name: self.name.clone(),
             tags: self.tags.clone(),
-            state: self.health.judge(Instant::now()),
+            state: self.health.judge(now),
             interval_ms: whole_ms(self.interval),
             collectors_up: self.health.count(HeardOf::Samples),
             collectors_down: self.health.count(HeardOf::Nothing),
         };
-        if self.told.as_ref() == Some(&status) {
+        let told = self.told.as_ref();
+        if told.is_some_and(|(told, at)| *told == status && now - *at < TELL_AGAIN) {
             return;
         }
-        let before = self.told.as_ref().map(|told| told.state);
+        let before = told.map(|(told, _)| told.state);
         if before.is_some_and(|before| before != status.state) {
             info!(server = %self.name, state = ?status.state, "server state changed");
         }
-        self.node.set_detail(Some(words(&status)));
+        self.node.set_detail(words(&status));
         self.live.publish(LiveUpdate::Server(status.clone()));
-        self.told = Some(status);
+        self.told = Some((status, now));
     }
 }
 
-fn words(status: &ServerStatus) -> &'static str {
+fn words(status: &ServerStatus) -> Option<&'static str> {
     match status.state {
-        ServerState::Up => "every collector brings samples",
-        ServerState::Degraded => "a collector brings no samples",
-        ServerState::Unknown => "no sample for three intervals",
-        ServerState::Offline => "no sample for so long that it counts as offline",
+        ServerState::Up => None,
+        ServerState::Degraded => Some("a collector brings no samples"),
+        ServerState::Unknown => Some("no sample for three intervals"),
+        ServerState::Offline => Some("no sample for so long that it counts as offline"),
     }
 }
 
@@ -232,7 +236,6 @@ fn spec(
                 plugin: plugin.clone(),
                 config: collector.config.clone(),
                 interval,
-                deadline: Duration::from_secs(5),
             }),
             interval,
             reports: reports.clone(),

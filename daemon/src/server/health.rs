@@ -97,12 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn one_collector_down_is_degraded_and_one_parked_is_not() {
+    fn one_collector_down_is_degraded_and_one_absent_is_not() {
         let start = Instant::now();
         let names = ["cpu", "disk", "battery"].map(Arc::from);
         let mut health = Health::new(SECOND, names.into_iter(), start);
         health.hear(&heard("cpu", HeardOf::Samples), start);
-        health.hear(&heard("battery", HeardOf::Parked), start);
+        health.hear(&heard("battery", HeardOf::Absent), start);
         assert_eq!(health.judge(start), ServerState::Degraded, "disk was not heard of");
         health.hear(&heard("disk", HeardOf::Samples), start);
         assert_eq!(health.judge(start), ServerState::Up);

@@ -112,8 +112,7 @@ impl Round {
                 self.batch.gaps.extend(silences.missed(&collector, at_ms, &why));
                 HeardOf::Nothing
             }
-            // There is no such thing here, so nothing is missing.
-            Outcome::Parked(_) => HeardOf::Parked,
+            Outcome::Absent => HeardOf::Absent,
         };
         self.heard.push(Heard { collector, of });
     }

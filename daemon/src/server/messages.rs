@@ -32,5 +32,5 @@ pub enum HeardOf {
     /// It brought none, and should have.
     Nothing,
     /// There is nothing to bring on this machine.
-    Parked,
+    Absent,
 }

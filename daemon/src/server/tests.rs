@@ -90,6 +90,7 @@ async fn a_server_that_brings_nothing_is_unknown_and_then_offline_by_its_own_tim
             states.push(status.state);
         }
     }
+    states.dedup();
     assert_eq!(states, [ServerState::Unknown, ServerState::Offline]);
     server.stop(None);
     ended.await.unwrap();

@@ -150,7 +150,7 @@ async fn what_runs_is_what_was_judged_and_a_rescan_finds_what_is_new() {
     ready(&mut good).await;
 
     folder.compile("late", &[r#"ID="org.example.late""#]);
-    world.port.rescan();
+    world.port.rescan(folder.searched(FolderKind::Configured));
     ready(&mut late).await;
     good.collect(0).await.unwrap();
     let reasons = &world.port.catalog().refused;

@@ -156,7 +156,7 @@ int (*use_it)(void) = nobody_has_this;
 #endif
 
 #define MANIFEST                                                                                                       \
-    "{\"abi\":" ABI ",\"id\":\"" ID "\",\"name\":\"" NAME "\",\"version\":\"1\","                                      \
+    "{\"abi\":" ABI ",\"id\":\"" ID "\",\"name\":\"" NAME "\",\"version\":\"1\",\"timeout\":\"1s\","                                      \
     "\"config_schema\":{\"type\":\"object\",\"properties\":{\"do\":{\"type\":\"string\"}}},"                           \
     "\"metrics\":[{\"name\":\"value\",\"kind\":\"gauge\",\"unit\":\"things\"},"                                        \
     "{\"name\":\"count_total\",\"kind\":\"counter\"},"                                                                 \

@@ -44,7 +44,7 @@ impl World {
 
     /// An actor whose hosts run this program.
     pub(crate) async fn start_with(folder: &Folder, kind: FolderKind, executable: &Path) -> Self {
-        let folders = vec![PluginFolder { path: folder.path().to_owned(), kind }];
+        let folders = folder.searched(kind);
         let (tree, port, series) = (Tree::default(), PluginPort::default(), Arc::default());
         let node = tree.root().child("plugin", "plugin");
         let actor = spawn(folders, &port, &series, &node, executable).await;
@@ -53,8 +53,7 @@ impl World {
 
     /// Starts the actor again, as its supervisor would.
     pub(crate) async fn restart(&self, folder: &Folder) {
-        let folders =
-            vec![PluginFolder { path: folder.path().to_owned(), kind: FolderKind::Configured }];
+        let folders = folder.searched(FolderKind::Configured);
         spawn(folders, &self.port, &self.series, &self.node, Path::new(HOST)).await;
     }
 
@@ -76,7 +75,6 @@ impl World {
             plugin: plugin.into(),
             config,
             interval: Duration::from_secs(1),
-            deadline: DEADLINE,
         })
     }
 
@@ -154,13 +152,15 @@ pub(crate) async fn read(instance: &mut Instance) -> Result<Reading, CollectErro
 /// The reason of a state.
 pub(crate) fn reason(state: &InstanceState) -> &str {
     match state {
-        InstanceState::Down { reason } | InstanceState::Parked { reason } => reason,
+        InstanceState::Down { reason }
+        | InstanceState::Parked { reason }
+        | InstanceState::Absent { reason } => reason,
         InstanceState::Starting | InstanceState::Ready => "",
     }
 }
 
 pub(crate) fn is_parked(state: &InstanceState) -> bool {
-    matches!(state, InstanceState::Parked { .. })
+    matches!(state, InstanceState::Parked { .. } | InstanceState::Absent { .. })
 }
 
 pub(crate) fn is_down(state: &InstanceState) -> bool {
@@ -189,6 +189,11 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The folder as an actor looks at it.
+    pub(crate) fn searched(&self, kind: FolderKind) -> Vec<PluginFolder> {
+        vec![PluginFolder { path: self.path().to_owned(), kind }]
     }
 
     /// Compiles a program that is started as if it were a plugin host.

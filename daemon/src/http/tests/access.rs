@@ -108,16 +108,6 @@ async fn the_control_socket_gives_the_administrators_right() {
     assert_eq!(reply.status, 405, "allowed, but there is nothing to change");
 }
 
-#[test]
-fn an_open_address_without_tls_must_be_wanted() {
-    use crate::http::check_exposure;
-    assert!(check_exposure("127.0.0.1:9797".parse().unwrap(), false).is_ok());
-    assert!(check_exposure("[::1]:9797".parse().unwrap(), false).is_ok());
-    assert!(check_exposure("0.0.0.0:9797".parse().unwrap(), true).is_ok());
-    let error = check_exposure("0.0.0.0:9797".parse().unwrap(), false).unwrap_err().to_string();
-    assert!(error.contains("http.insecure"), "{error}");
-}
-
 async fn ask(rig: &Rig, method: &str, headers: &str) -> Reply {
     rig.ask(&format!("{method} /api/v1/health HTTP/1.1\r\n{headers}")).await
 }

@@ -140,6 +140,15 @@ async fn the_page_answers_its_own_addresses_and_nothing_else() {
     let script = rig.get("/assets/app-1.js").await;
     assert_eq!(script.header("content-type"), Some("text/javascript"));
     assert!(script.header("cache-control").unwrap().contains("immutable"));
+    let ask = |taken: &str| {
+        let host = rig.address;
+        format!("GET /assets/app-1.js HTTP/1.1\r\nhost: {host}\r\naccept-encoding: {taken}\r\n")
+    };
+    let packed = rig.ask(&ask("br, gzip;q=0.8")).await;
+    assert_eq!((packed.header("content-encoding"), &*packed.body), (Some("gzip"), "packed"));
+    let plain = rig.ask(&ask("br, gzip;q=0")).await;
+    assert_eq!((plain.header("content-encoding"), &*plain.body), (None, "let x"));
+    assert_eq!(plain.header("vary"), Some("accept-encoding"));
     let head = format!("GET / HTTP/1.1\r\nhost: {}\r\nif-none-match: \"one\"\r\n", rig.address);
     assert_eq!(rig.ask(&head).await.status, 304);
     check_error(&rig, "/wp-login.php", 404, "not_found", "nothing").await;

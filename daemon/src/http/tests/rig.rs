@@ -22,7 +22,7 @@ use tokio_tungstenite::{
 
 use crate::{
     http::{
-        Asset, HttpActor, HttpArguments, Listener, Names, Token, bind, bind_control,
+        HttpActor, HttpArguments, Listener, Names, Token, bind, bind_control,
         messages::{
             AnswerFuture, History, HistoryError, HistoryStats, HttpMessage, Limits, Plugin,
             PluginList, RefusedPlugin,
@@ -315,15 +315,16 @@ fn plugins() -> PluginList {
     PluginList { plugins: vec![plugin], refused: vec![refused] }
 }
 
-fn asset(path: &str) -> Option<Asset> {
+fn asset(path: &str) -> Option<bartizan_web::Asset> {
     let (text, content_type, immutable) = match path {
         "index.html" => ("<!doctype html>", "text/html; charset=utf-8", false),
         "assets/app-1.js" => ("let x", "text/javascript", true),
         _ => return None,
     };
-    Some(Asset {
+    Some(bartizan_web::Asset {
         bytes: text.as_bytes().into(),
-        content_type: content_type.into(),
+        gzip: path.starts_with("assets/").then(|| b"packed".into()),
+        content_type,
         etag: "\"one\"".into(),
         immutable,
     })
