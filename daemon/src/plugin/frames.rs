@@ -217,9 +217,10 @@ impl<'a> Answer<'a> {
         Some(Self { dropped: u32_at(front, 0), refused: u32_at(front, 4), samples })
     }
 
-    /// Handle and value, whose kind the series decides.
-    pub(crate) fn samples(&self) -> impl ExactSizeIterator<Item = (u32, u64)> {
-        self.samples.chunks_exact(16).map(|sample| (u32_at(sample, 0), u64_at(sample, 8)))
+    /// Handle, flags, and value, whose kind the series and the flags decide.
+    pub(crate) fn samples(&self) -> impl ExactSizeIterator<Item = (u32, u32, u64)> {
+        let parts = |sample| (u32_at(sample, 0), u32_at(sample, 4), u64_at(sample, 8));
+        self.samples.chunks_exact(16).map(parts)
     }
 }
 

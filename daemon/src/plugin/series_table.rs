@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bartizan_plugin::{
-    abi::NO_SERIES,
+    abi::{FLOAT, NO_SERIES},
     manifest::{self, MAX_LABELS, Manifest, Metric},
 };
 use tracing::warn;
@@ -126,15 +126,15 @@ impl SeriesTable {
         let round = self.round;
         let mut samples = Vec::with_capacity(answer.samples().len());
         let mut invalid = answer.dropped;
-        for (handle, bits) in answer.samples() {
+        for (handle, flags, bits) in answer.samples() {
             if handle == NO_SERIES {
                 continue;
             }
             match self.slots.get_mut(handle as usize) {
                 Some(Slot::Known { id, kind, last_round, .. }) => {
                     let value = match kind {
-                        Kind::Gauge => f64::from_bits(bits),
-                        Kind::Counter => bits as f64,
+                        Kind::Counter if flags & FLOAT == 0 => bits as f64,
+                        Kind::Counter | Kind::Gauge => f64::from_bits(bits),
                     };
                     if value.is_finite() && *last_round != round {
                         *last_round = round;
@@ -245,10 +245,18 @@ mod tests {
     }
 
     fn read(table: &mut SeriesTable, samples: &[(u32, u64)]) -> Result<Reading, UnknownHandle> {
+        read_flagged(table, 0, samples)
+    }
+
+    fn read_flagged(
+        table: &mut SeriesTable,
+        flags: u32,
+        samples: &[(u32, u64)],
+    ) -> Result<Reading, UnknownHandle> {
         let mut body = Answer::front(1, 2).to_vec();
         for (handle, bits) in samples {
             body.extend(handle.to_ne_bytes());
-            body.extend([0; 4]);
+            body.extend(flags.to_ne_bytes());
             body.extend(bits.to_ne_bytes());
         }
         table.read(&Answer::parse(&body).unwrap(), Duration::ZERO)
@@ -269,6 +277,16 @@ mod tests {
         let known = table.catalog.get(reading.samples[0].series).unwrap();
         assert_eq!((&*known.metric, known.labels.get("core")), ("busy_ratio", Some("0")));
         assert_eq!(known.interval_ms, 1000);
+    }
+
+    #[test]
+    fn a_counter_may_have_fractions_and_other_flags_are_ignored() {
+        let mut table = table();
+        table.register(0, &series(1, &[])).unwrap();
+        let seconds = read_flagged(&mut table, FLOAT, &[(0, 112.25_f64.to_bits())]).unwrap();
+        assert_eq!(seconds.samples[0].value, 112.25);
+        let count = read_flagged(&mut table, !FLOAT, &[(0, 113)]).unwrap();
+        assert_eq!(count.samples[0].value, 113.0);
     }
 
     #[test]
