@@ -181,6 +181,49 @@ async fn disk_agrees_with_df() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seconds_that_are_counted_agree_with_proc() {
+    let number = |text: &str| -> f64 { text.parse().unwrap() };
+    let witness = Witness::new(move || {
+        let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap();
+        let (_, waited_us) = pressure.lines().next().unwrap().split_once("total=").unwrap();
+        let disks = fs::read_to_string("/proc/diskstats").unwrap();
+        let busy = disks.lines().map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            (fields[2].to_owned(), number(fields[12]) / 1e3)
+        });
+        let cpu = (String::new(), number(waited_us) / 1e6);
+        BTreeMap::from_iter(busy.chain([cpu]))
+    });
+    let load = Load::new();
+    let (_setup, daemon) = start().await;
+    let began = now_ms();
+    let mut series = Vec::new();
+    for metric in ["pressure_cpu_waiting_seconds_total", "disk_io_seconds_total"] {
+        daemon.samples("here", metric, began, 5).await;
+        series.extend(daemon.raw("here", metric, began).await.into_iter().map(|one| (metric, one)));
+    }
+    drop(load);
+    // The last sample needs a reading after it.
+    tokio::time::sleep(Duration::from_millis(SLACK_MS.unsigned_abs() * 2)).await;
+    let seen = witness.seen();
+
+    for (metric, History { labels, points, .. }) in &series {
+        let device = labels.get("device").map_or("", String::as_str);
+        for &(at, value) in points {
+            let before = seen.iter().rev().find(|(when, _)| *when < at - SLACK_MS);
+            let after = seen.iter().find(|(when, _)| *when > at + SLACK_MS);
+            let (Some((_, before)), Some((_, after))) = (before, after) else { continue };
+            let (least, value, most) = (before[device], value.unwrap(), after[device]);
+            // The kernel brings its own counts up to date while it is asked.
+            let fine = least - 0.01 <= value && value <= most + 0.01;
+            assert!(fine, "{metric} of `{device}` is {value}, the kernel says {least} to {most}");
+        }
+        eprintln!("{metric} of `{device}`: {} samples", points.len());
+    }
+    assert!(series.len() > 1, "the pressure and a disk");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn load_and_uptime_agree_with_proc() {
     let first_number = |path: &str| -> f64 {
         let text = fs::read_to_string(path).unwrap();

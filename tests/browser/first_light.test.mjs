@@ -136,4 +136,16 @@ async function visit(page, name, path) {
     await until('numbers below the chart', async () => (await chart.locator('[data-live]').count()) > 0);
   }
   await page.evaluate(() => scrollTo(0, 0));
+  // And they draw only where they are seen: for a picture of the whole page the window is as high as the page.
+  const { width } = page.viewportSize();
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width, height });
+  await until('a drawing in every chart', () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('figure[data-chart] canvas')].every((canvas) => {
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return data.some((part) => part !== 0);
+      }),
+    ),
+  );
 }
