@@ -176,10 +176,9 @@ impl Slot {
         if at_ms <= self.at_ms && self.at_ms <= now_ms {
             return;
         }
-        // Its collector may have been started anew, with another interval or unit.
-        if !self.is_fresh(now_ms)
-            && let Some(series) = catalog.get(id)
-        {
+        // Its collector may have been started anew, with another interval or unit; by the
+        // former one a dead value would count as fresh for too long.
+        if let Some(series) = catalog.get(id).filter(|series| !Arc::ptr_eq(series, &self.series)) {
             self.part = Part::of(&series);
             self.series = series;
         }

@@ -8,6 +8,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -40,6 +41,7 @@ const EXIT_FALLEN: u8 = 70;
 /// Runs the daemon with `config` until it is told to stop. `sources` say where
 /// the configuration is read from again on SIGHUP.
 pub fn run(config: Config, sources: Sources) -> Result<ExitCode, StartError> {
+    allow_files();
     let failed = |source| StartError::System { step: "threads", source };
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -51,6 +53,16 @@ pub fn run(config: Config, sources: Sources) -> Result<ExitCode, StartError> {
     // A thread that a dead disk holds must not hold the end of the daemon.
     runtime.shutdown_timeout(Duration::ZERO);
     code
+}
+
+/// Allows as many open files as the system lets us: the usual soft limit of 1,024 is
+/// less than connections alone may take, and would leave none to store and plugins.
+/// Hosts of plugins set a limit of their own.
+fn allow_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        warn!(%error, "limit of open files could not be raised");
+    }
 }
 
 async fn live(config: Config, sources: Sources) -> Result<ExitCode, StartError> {
@@ -150,4 +162,18 @@ fn reload(root: &ActorRef<RootMessage>, config: &ArcSwap<Config>, sources: &Sour
     };
     // The cast fails only if the root has fallen, and then the daemon ends.
     let _ = root.cast(message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_soft_limit_of_open_files_is_raised() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        let low = Rlimit { current: maximum.map(|maximum| maximum.min(512)), maximum };
+        assert_eq!(setrlimit(Resource::Nofile, low), Ok(()));
+        allow_files();
+        assert_eq!(getrlimit(Resource::Nofile).current, maximum);
+    }
 }

@@ -200,8 +200,9 @@ impl Keeper {
         }
         for picked in picked {
             if let Some(stream) = view.heads.streams.get_mut(picked.place) {
-                // Only this thread takes from the front; the writer adds at the end.
-                stream.closed.drain(..picked.chunks.len().min(stream.closed.len()));
+                // The writer adds at the end, and may have dropped some at the front.
+                let sealed = |chunk: &Arc<Chunk>| chunk.last_ms <= picked.end.last_ms;
+                stream.closed.drain(..stream.closed.partition_point(sealed));
                 stream.sealed_ms = Some(picked.end.last_ms);
             }
         }

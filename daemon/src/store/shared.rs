@@ -13,6 +13,7 @@ use std::{
 use super::{
     StoreError,
     heads::Heads,
+    log::log_path,
     segment::{SegmentFacts, segment_path},
 };
 use crate::series::{Catalog, now_ms};
@@ -158,16 +159,32 @@ impl Shared {
         self.log_bytes() + self.segment_bytes() + self.other_bytes.load(Ordering::Relaxed)
     }
 
-    /// Makes room for `bytes` more by deleting the oldest segments; an error if
-    /// there is none left to delete.
+    /// Bytes that no deleting of samples makes free: the log file in use, and what is
+    /// neither log nor segment.
+    fn lasting_bytes(&self) -> u64 {
+        let in_use = self.sequence.load(Ordering::Relaxed);
+        let log: u64 = self.logs().range(in_use..).map(|(_, bytes)| bytes).sum();
+        log + self.other_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Makes room for `bytes` more by deleting the oldest segments, and when there
+    /// are none, the oldest log files: else a log that could not be sealed for long
+    /// would leave no room to seal it. An error if there is nothing left to delete.
     pub(super) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
         let most = self.limits.max_bytes.saturating_sub(self.limits.headroom);
         while self.total_bytes() + bytes > most {
+            // Nothing is deleted for room that deleting could not make.
+            if self.lasting_bytes() + bytes > most {
+                return Err(StoreError::NoRoom { max_bytes: self.limits.max_bytes });
+            }
             let oldest = {
                 let view = self.view();
                 view.segments.values().min_by_key(|facts| (facts.day, facts.id)).cloned()
             };
             let Some(oldest) = oldest else {
+                if self.drop_oldest_log()? {
+                    continue;
+                }
                 return Err(StoreError::NoRoom { max_bytes: self.limits.max_bytes });
             };
             tracing::info!(
@@ -178,6 +195,25 @@ impl Shared {
             self.drop_segment(&oldest)?;
         }
         Ok(())
+    }
+
+    /// Deletes the oldest log file that is written no more, and what the heads have
+    /// of it; whether there was one.
+    fn drop_oldest_log(&self) -> Result<bool, StoreError> {
+        let in_use = self.sequence.load(Ordering::Relaxed);
+        let oldest = self.logs().range(..in_use).next().map(|(sequence, _)| *sequence);
+        let Some(oldest) = oldest else { return Ok(false) };
+        tracing::warn!(
+            log = oldest,
+            "store deleted samples that were not sealed to stay under store.max_bytes"
+        );
+        remove_if_there(&log_path(&self.log_folder(), oldest))?;
+        self.logs().remove(&oldest);
+        for stream in &mut self.view_mut().heads.streams {
+            let gone = stream.closed.partition_point(|chunk| chunk.sequence <= oldest);
+            stream.closed.drain(..gone);
+        }
+        Ok(true)
     }
 
     /// Deletes a segment.

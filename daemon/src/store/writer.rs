@@ -15,12 +15,12 @@ use super::{
     delta::Delta,
     gaps::Stretch,
     heads::HeadFrame,
-    log::{Log, log_path},
+    log::{LOG_HEADER, Log, log_path},
     messages::Batch,
     record::{RECORD_MAX, Records, Schema},
-    shared::{Shared, lock},
+    shared::{Shared, lock, remove_if_there},
 };
-use crate::series::{Frame, Gap, SeriesId};
+use crate::series::{Frame, Gap, SeriesId, now_ms};
 
 /// A frame with more samples is refused; what a plugin may give is far less.
 const FRAME_SAMPLES_MAX: usize = RECORD_MAX / 32;
@@ -46,6 +46,8 @@ pub(super) struct Writer {
 struct Coder {
     place: usize,
     last_ms: Option<i64>,
+    /// Its frames are refused because the clock was set back, and a gap says so.
+    is_set_back: bool,
     /// Number of the schema in this file; none before the first key frame.
     schema: Option<(u64, Arc<Schema>)>,
     delta: Delta,
@@ -116,14 +118,24 @@ impl Writer {
         let mut view = self.shared.view_mut();
         view.heads.streams.iter_mut().for_each(super::heads::Stream::close);
         drop(view);
-        if self.log.take().is_some() {
+        if let Some(log) = self.log.take() {
             self.next_sequence += 1;
+            self.discard_if_empty(&log);
         }
         self.coders.clear();
         self.declared.clear();
         self.schemas = 0;
         // Files below this number are written no more.
         self.shared.sequence.store(self.next_sequence, Ordering::Relaxed);
+    }
+
+    /// Deletes a file that nothing was written to: a disk that refuses every batch
+    /// would else leave one behind with each attempt.
+    fn discard_if_empty(&self, log: &Log) {
+        let path = log_path(&self.shared.log_folder(), log.sequence());
+        if log.length() == LOG_HEADER as u64 && remove_if_there(&path).is_ok() {
+            self.shared.logs().remove(&log.sequence());
+        }
     }
 
     fn try_write<'a>(
@@ -160,7 +172,7 @@ impl Writer {
         let log = match &mut self.log {
             Some(log) => log,
             log => {
-                self.shared.make_room(super::log::LOG_HEADER as u64)?;
+                self.shared.make_room(LOG_HEADER as u64)?;
                 let folder = self.shared.log_folder();
                 let path = log_path(&folder, self.next_sequence);
                 let created = Log::create(&folder, self.next_sequence, self.store);
@@ -220,8 +232,11 @@ impl Writer {
             || frame.samples.len() > FRAME_SAMPLES_MAX
         {
             self.shared.late_samples.fetch_add(samples, Ordering::Relaxed);
-            return None;
+            let gap = coder.clock_gap(frame)?;
+            records.gap(&gap);
+            return Some(Publication::Gap(gap));
         }
+        coder.is_set_back = false;
         if !coder.columns_fit(frame) && !coder.find_columns(frame) {
             let schema = coder.widen(frame, &self.shared);
             coder.schema = Some((self.schemas, Arc::new(schema)));
@@ -256,6 +271,19 @@ impl Coder {
         self.schema.is_some()
             && self.order.len() == frame.samples.len()
             && self.order.iter().zip(&frame.samples).all(|(id, sample)| *id == sample.series)
+    }
+
+    /// The gap that a refused frame begins, if it is refused because the clock was
+    /// set back: the last frame is from what is the future now.
+    fn clock_gap(&mut self, frame: &Frame) -> Option<Gap> {
+        let last = self.last_ms.filter(|last| *last > frame.at_ms && *last > now_ms())?;
+        if std::mem::replace(&mut self.is_set_back, true) {
+            return None;
+        }
+        let (server, collector) = (frame.server.clone(), frame.collector.clone());
+        tracing::warn!(%server, %collector, last_ms = last, "samples are refused until the clock, which was set back, has caught up");
+        let reason = "the clock was set back: there are samples of a later time".into();
+        Some(Gap { server, collector, from_ms: frame.at_ms, to_ms: None, reason })
     }
 
     /// Looks the frame's series up in the schema; whether all are there.
@@ -306,6 +334,7 @@ fn coder_of<'a>(
         Coder {
             place,
             last_ms,
+            is_set_back: false,
             schema: None,
             delta: Delta::new(0),
             order: Vec::new(),

@@ -50,6 +50,27 @@ fn a_value_is_unknown_after_three_intervals_though_nothing_arrives() {
 }
 
 #[test]
+fn a_value_dies_by_the_interval_that_its_collector_has_now() {
+    let mut rig = Rig::new();
+    rig.status("web-1");
+    let read_each = |rig: &Rig, interval_ms| rig.read_each("web-1", "cpu_usage_ratio", interval_ms);
+    let id = read_each(&rig, 60_000);
+    rig.frame("web-1", 0, &[(id, 0.25)]);
+    rig.tick(0);
+    // The collector is started anew, to read each second, and soon brings no more.
+    read_each(&rig, 1_000);
+    rig.frame("web-1", 1_000, &[(id, 0.5)]);
+    rig.tick(1_000);
+    let mut viewer = rig.viewer(&["wall"]);
+    rig.tick(4_000);
+    viewer.look();
+    assert_eq!(viewer.cell("wall", "web-1", "cpu"), 0.5);
+    rig.tick(5_000);
+    viewer.look();
+    assert_eq!(viewer.cell("wall", "web-1", "cpu"), Value::Null, "an old number shown as new");
+}
+
+#[test]
 fn a_gap_is_shown_with_its_reason_until_samples_come_again() {
     let mut rig = Rig::new();
     rig.status("web-1");

@@ -66,6 +66,22 @@ impl Rig {
         labels: Labels,
         kind: Kind,
     ) -> SeriesId {
+        self.intern(server, metric, labels, kind, 1000)
+    }
+
+    /// A gauge whose collector reads every `interval_ms`, from now on.
+    pub(super) fn read_each(&self, server: &str, metric: &str, interval_ms: u32) -> SeriesId {
+        self.intern(server, metric, Labels::default(), Kind::Gauge, interval_ms)
+    }
+
+    fn intern(
+        &self,
+        server: &str,
+        metric: &str,
+        labels: Labels,
+        kind: Kind,
+        interval_ms: u32,
+    ) -> SeriesId {
         let series = Series {
             server: server.into(),
             collector: "any".into(),
@@ -73,7 +89,7 @@ impl Rig {
             labels,
             unit: "".into(),
             kind,
-            interval_ms: 1000,
+            interval_ms,
         };
         self.catalog.intern(series).unwrap()
     }

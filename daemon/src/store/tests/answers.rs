@@ -165,3 +165,31 @@ proptest! {
         prop_assert_eq!(&open(folder.path()).bits("any"), &model);
     }
 }
+
+#[test]
+fn samples_refused_after_the_clock_was_set_back_leave_a_gap_that_says_so() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    let now = crate::series::now_ms();
+    let later = now + 3_600_000;
+    store.write(vec![frame(later, &[(id, 1.0)])]);
+    store.write(vec![frame(later, &[(id, 2.0)])]);
+    let query = Query { from_ms: now - 60_000, to_ms: later + 60_000, ..everything("load") };
+    let gaps = |store: &Opened| {
+        let gaps = store.ask(&query).series.remove(0).gaps;
+        gaps.into_iter()
+            .filter(|gap| gap.reason.contains("set back"))
+            .map(|gap| (gap.from_ms, gap.to_ms))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(gaps(&store), [], "a frame given twice says nothing of the clock");
+    store.write(vec![frame(now, &[(id, 3.0)])]);
+    store.write(vec![frame(now + 1000, &[(id, 4.0)])]);
+    assert_eq!(gaps(&store), [(now, None)]);
+    drop(store);
+    let mut store = open(folder.path());
+    assert_eq!(gaps(&store), [(now, None)]);
+    store.write(vec![frame(later + 1000, &[(id, 5.0)])]);
+    assert_eq!(gaps(&store), [(now, Some(later + 1000))]);
+}

@@ -59,11 +59,13 @@ fn the_folder_never_grows_over_its_limit_and_the_oldest_goes_first() {
 }
 
 #[test]
-fn a_folder_with_no_room_at_all_refuses_and_recovers() {
+fn a_folder_with_no_room_at_all_refuses_deletes_nothing_and_recovers() {
     let folder = TempDir::new().unwrap();
     let mut store = open(folder.path());
     let id = store.series("load", "");
-    store.write(rows(id, 0..10));
+    store.write(rows(id, 0..5));
+    store.seal();
+    store.write(rows(id, 5..10));
     drop(store);
     std::fs::write(folder.path().join("foreign"), vec![0; 3 << 20]).unwrap();
     let config = StoreConfig { max_bytes: 2 << 20, ..StoreConfig::default() };
@@ -74,4 +76,49 @@ fn a_folder_with_no_room_at_all_refuses_and_recovers() {
     store.store.keeper.measure();
     store.write(rows(id, 10..20));
     assert_eq!(store.bits("load"), expected(0..20));
+}
+
+#[test]
+fn a_log_that_was_never_sealed_gives_way_when_nothing_else_is_left() {
+    let folder = TempDir::new().unwrap();
+    let config = StoreConfig { max_bytes: 4 << 20, ..StoreConfig::default() };
+    let mut store = open_with(folder.path(), &config);
+    let ids: Vec<_> = (0..40).map(|n| store.series("noise", &n.to_string())).collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    // The keeper is held up all the while: twice as much as there is room for.
+    for batch in 0..220i64 {
+        let frames = (0..100).map(|row| {
+            let at = START_MS + (batch * 100 + row) * 1000;
+            frame(at, &ids.iter().map(|id| (*id, random.f64())).collect::<Vec<_>>())
+        });
+        store.write(frames.collect());
+        assert!(bytes_below(folder.path()) <= config.max_bytes);
+    }
+    store.seal();
+    assert!(bytes_below(folder.path()) <= config.max_bytes);
+    let sealed = store.bits("noise");
+    assert!(sealed.len() > 1000, "{} samples", sealed.len());
+    assert_eq!(sealed.iter().map(|(at, _)| *at).max(), Some(START_MS + 21_999 * 1000));
+    drop(store);
+    assert_eq!(open_with(folder.path(), &config).bits("noise"), sealed);
+}
+
+#[test]
+fn a_batch_that_never_fits_leaves_no_files_behind() {
+    let folder = TempDir::new().unwrap();
+    let config = StoreConfig { max_bytes: 1 << 20, ..StoreConfig::default() };
+    let mut store = open_with(folder.path(), &config);
+    let ids: Vec<_> = (0..5000).map(|n| store.series("noise", &n.to_string())).collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let frames = (0..60i64).map(|row| {
+        let at = START_MS + row * 1000;
+        frame(at, &ids.iter().map(|id| (*id, random.f64())).collect::<Vec<_>>())
+    });
+    let batch = Batch { frames: frames.collect(), gaps: Vec::new() };
+    for _ in 0..5 {
+        store.store.writer.write([&batch]).unwrap_err();
+    }
+    assert_eq!(files(folder.path(), "log").len(), 0);
+    store.write(rows(ids[0], 0..10));
+    assert_eq!(files(folder.path(), "log").len(), 1);
 }
