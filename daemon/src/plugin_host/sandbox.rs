@@ -7,7 +7,7 @@ use rustix::{
         DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior,
         set_parent_process_death_signal, setrlimit,
     },
-    thread::set_no_new_privs,
+    thread::{set_name, set_no_new_privs},
 };
 
 /// Most open files. Plugins hold a few each; one that leaks them meets its own limit.
@@ -23,6 +23,8 @@ pub(super) fn enter(parent: u64, memory: u64) -> io::Result<()> {
     if !alive {
         return Err(io::Error::other("the daemon that started it is gone"));
     }
+    // Started through /proc it would be called `exe` wherever processes are listed.
+    set_name(c"bartizan-plugin")?;
     set_no_new_privs(true)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     limit(Resource::Core, 0)?;
