@@ -38,6 +38,8 @@ pub(super) struct Replay {
     pub(super) highest: Option<u32>,
     /// Samples taken in.
     pub(super) samples: u64,
+    /// Something of the file being read is lost.
+    damaged: bool,
     /// Numbers that were declared for two series; frames of this log are not to be trusted with them.
     disputed: BTreeSet<u32>,
 }
@@ -50,13 +52,19 @@ struct Reading {
     whole: bool,
     /// Whether the next frame kept has to open a chunk, which only a key frame can.
     needs_key: bool,
+    /// Whether frames may be missing before the next one kept.
+    follows_damage: bool,
 }
+
+/// The reason of a gap that a damage of the log has left.
+const DAMAGED: &str = "the store's log was damaged";
 
 impl Replay {
     /// Starts from what segments and state say.
     pub(super) fn new(view: View, series: BTreeMap<u32, Series>) -> Self {
         let (clean, highest, samples) = (false, None, 0);
-        Self { view, series, clean, highest, samples, disputed: BTreeSet::new() }
+        let (damaged, disputed) = (false, BTreeSet::new());
+        Self { view, series, clean, highest, samples, damaged, disputed }
     }
 
     /// Reads a file. Of the newest, a torn tail is cut off.
@@ -70,9 +78,11 @@ impl Replay {
         let bytes = fs::read(&path).map_err(StoreError::file("read log", &path))?;
         let mut readings: HashMap<u64, Reading> = HashMap::new();
         let (mut lost_bytes, mut lost_frames) = (0, 0u64);
+        self.damaged = false;
         let end = read_log(&bytes, sequence, |found| match found {
             Found::Lost(range) => {
                 lost_bytes += range.len();
+                self.damaged = true;
                 readings.values_mut().for_each(|reading| reading.whole = false);
             }
             Found::Record(record) => {
@@ -112,11 +122,14 @@ impl Replay {
     ) -> bool {
         if let Some(schema) = frame.definition {
             self.highest = self.highest.max(schema.series.last().map(|id| id.0));
-            let known = readings.get(&frame.schema).map(|reading| reading.schema.clone());
+            let before = readings.get(&frame.schema);
+            let follows_damage = before.map_or(self.damaged, |b| !b.whole || b.follows_damage);
+            let known = before.map(|reading| reading.schema.clone());
             let schema =
                 known.filter(|known| **known == schema).unwrap_or_else(|| Arc::new(schema));
             let delta = Delta::new(schema.series.len());
-            readings.insert(frame.schema, Reading { schema, delta, whole: true, needs_key: false });
+            let reading = Reading { schema, delta, whole: true, needs_key: false, follows_damage };
+            readings.insert(frame.schema, reading);
         }
         let Some(reading) = readings.get_mut(&frame.schema).filter(|reading| reading.whole) else {
             return false;
@@ -144,6 +157,14 @@ impl Replay {
             return false;
         }
         reading.needs_key = false;
+        if reading.follows_damage {
+            reading.follows_damage = false;
+            let next = |last: i64| last.saturating_add(stream.interval_ms.max(1).into());
+            if let Some(from_ms) = stream.last_ms.map(next).filter(|next| *next < at_ms) {
+                let (to_ms, reason) = (Some(at_ms), DAMAGED.into());
+                stream.gaps.tell(Stretch { from_ms, to_ms, reason }, true);
+            }
+        }
         let frame = HeadFrame { at_ms, head: frame.head, body: frame.body, samples };
         stream.push(sequence, &reading.schema, frame);
         self.samples += samples;

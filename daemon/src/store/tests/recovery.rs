@@ -71,6 +71,17 @@ fn a_flipped_bit_in_the_log_costs_frames_up_to_the_next_key_frame_and_never_lies
         }
         assert!(read.iter().all(|sample| all.contains(sample)), "flipped at {at}");
         assert!(read.len() >= 200 - 64, "flipped at {at}: {} of 200", read.len());
+        let last = read.last().map_or(0, |(at_ms, _)| (at_ms - START_MS) / 1000);
+        let first = read.first().map_or(0, |(at_ms, _)| (at_ms - START_MS) / 1000);
+        let is_hole_inside = first == 0 && (read.len() as i64) < last + 1;
+        let gaps = store.raw("load").remove(0).gaps;
+        let told: Vec<_> = gaps.iter().filter(|gap| gap.reason.contains("damaged")).collect();
+        assert_eq!(told.len(), usize::from(is_hole_inside), "flipped at {at}: {gaps:?}");
+        for gap in told {
+            let (from_ms, to_ms) = (gap.from_ms, gap.to_ms.unwrap());
+            let lost = all.iter().filter(|(at_ms, _)| (from_ms..to_ms).contains(at_ms));
+            assert_eq!(lost.count(), 200 - read.len() - (199 - last) as usize, "{gaps:?}");
+        }
     }
 }
 
