@@ -50,7 +50,7 @@ fn every_file_that_is_no_plugin_is_refused_for_its_own_reason() {
     );
     let expected = [
         ("b_text.so", "not an ELF file"),
-        ("c_empty.so", "not an ELF file"),
+        ("c_empty.so", "an empty file"),
         ("d_truncated.so", "truncated or damaged ELF file"),
         ("e_32bit.so", "a 32-bit file, this machine needs 64-bit"),
         ("f_no_plugin.so", "no section `.bartizan_manifest`: not a Bartizan plugin"),
