@@ -37,6 +37,23 @@ test('a killed daemon is seen, and its return mends the page', async () => {
   await page.context().close();
 });
 
+test('charts do not ask a daemon that is gone over and over', async () => {
+  const page = await open(await chromium.newContext());
+  await page.goto(`${daemon.url}/s/${SERVER}`);
+  const charts = await until('a chart that was drawn', () => page.locator('.u-over').count());
+  let refused = 0;
+  page.on('requestfailed', (request) => (refused += request.url().includes('/api/v1/series') ? 1 : 0));
+  await daemon.kill();
+  await until('the bar that says so', () => page.locator('[data-link="lost"]').isVisible());
+  await page.waitForTimeout(3_000);
+  console.log(`${charts} charts in sight asked ${refused} times in vain`);
+  // A dozen charts of at most six metrics each, once for the outage and once by their age.
+  assert.ok(refused <= 150, `${refused} requests`);
+  daemon.start();
+  await daemon.answers();
+  await page.context().close();
+});
+
 test('a silent daemon is seen, and its return mends the page', async () => {
   const page = await watched(chromium);
   const before = await fresh(page);

@@ -54,7 +54,10 @@ pub(super) enum Failure {
     #[error("failed to read the store")]
     Store(#[from] StoreError),
     /// Nothing can be asked about the past.
-    #[error("failed to find a running daemon with its state in `{}`", .0.display())]
+    #[error(
+        "failed to find a daemon or its history in `{}`; name its state folder by --state",
+        .0.display()
+    )]
     NoDaemon(PathBuf),
 }
 

@@ -28,9 +28,13 @@ impl FromStr for Moment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let date = humantime::parse_rfc3339_weak(text).map(Self::At);
-        date.or_else(|_| humantime::parse_duration(text).map(Self::Ago)).map_err(|_| {
-            "must be a time ago such as `1h`, or a UTC date such as `2026-11-23 08:00:00`".into()
+        let instant = humantime::parse_rfc3339_weak(text)
+            .or_else(|_| humantime::parse_rfc3339_weak(&format!("{text} 00:00:00")));
+        let instant = instant.map(Self::At);
+        instant.or_else(|_| humantime::parse_duration(text).map(Self::Ago)).map_err(|_| {
+            "must be a time ago such as `1h`, or a UTC date such as `2026-11-23` or \
+             `2026-11-23T08:00:00Z`"
+                .into()
         })
     }
 }
@@ -58,11 +62,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_write_moments_in_two_ways() {
+    fn people_write_moments_as_an_age_or_a_date() {
         let at = |text: &str| text.parse::<Moment>().map(|moment| moment.at_ms(10_000_000));
         assert_eq!(at("1h").unwrap(), 6_400_000);
         assert_eq!(at("0s").unwrap(), 10_000_000);
         assert_eq!(at("1970-01-01 00:00:05").unwrap(), 5_000);
+        assert_eq!(at("1970-01-02").unwrap(), 86_400_000, "midnight");
         assert_eq!(at("1970-01-01T00:00:05.250Z").unwrap(), 5_250);
         assert!(at("yesterday").is_err());
     }

@@ -31,7 +31,8 @@ pub(super) struct QueryArguments {
     server: String,
     /// Name of the metric.
     metric: String,
-    /// Begin: a time ago such as 1h, or a UTC date such as 2026-11-23T08:00:00Z.
+    /// Begin: a time ago such as 1h, or a UTC date such as 2026-11-23 or
+    /// 2026-11-23T08:00:00Z.
     #[arg(long, value_name = "TIME", default_value = "1h")]
     since: Moment,
     /// End, written like the begin [default: now].

@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{CollectorMessage, Due, Outcome, Report, ReportPort, Schedule, Source};
@@ -50,7 +50,7 @@ pub struct CollectorState<S> {
 /// Where the source is.
 enum Place<S> {
     Home(S),
-    Reading { since: Instant },
+    Reading,
 }
 
 impl<S> Default for CollectorActor<S> {
@@ -123,14 +123,14 @@ impl<S: Source> CollectorState<S> {
             let first = at_ms - i64::from(skipped) * self.schedule.interval_ms();
             self.report(first, Outcome::Missed("this machine was asleep or too busy".into()));
         }
-        if let Place::Reading { since } = &self.source {
-            let running_for = since.elapsed().as_secs_f64();
-            self.missed(at_ms, format!("plugin still busy after {running_for:.1} s").into());
+        if matches!(self.source, Place::Reading) {
+            // Without how long: it would be another reason, and another line, at every slot.
+            self.missed(at_ms, "plugin is still busy with an earlier slot".into());
             return;
         }
         match self.plugin.clone() {
             InstanceState::Ready => self.read(at_ms, myself.clone()),
-            InstanceState::Starting => self.missed(at_ms, "plugin is starting".into()),
+            InstanceState::Starting => self.starting(at_ms),
             InstanceState::Down { reason } => self.missed(at_ms, reason),
             InstanceState::Parked { reason } => self.parked(at_ms, reason),
             InstanceState::Absent { reason } => self.absent(at_ms, reason),
@@ -163,6 +163,14 @@ impl<S: Source> CollectorState<S> {
             }
             Err(error) => self.missed(at_ms, error.to_string().into()),
         }
+    }
+
+    /// A gap, but no trouble: every plugin starts, and one that does not is `Down`.
+    fn starting(&mut self, at_ms: i64) {
+        if self.trouble.is_none() {
+            self.node.set_state(ActorState::Starting);
+        }
+        self.report(at_ms, Outcome::Missed("plugin is starting".into()));
     }
 
     fn missed(&mut self, at_ms: i64, reason: Arc<str>) {
@@ -208,8 +216,9 @@ impl<S: Source> CollectorState<S> {
     /// Sends the source off to be read, and home again as
     /// [`CollectorMessage::Finished`]; the samples go straight to the server.
     fn read(&mut self, at_ms: i64, home: ActorRef<CollectorMessage<S>>) {
-        let reading = Place::Reading { since: Instant::now() };
-        let Place::Home(mut source) = std::mem::replace(&mut self.source, reading) else { return };
+        let Place::Home(mut source) = std::mem::replace(&mut self.source, Place::Reading) else {
+            return;
+        };
         let (reports, collector) = (self.reports.clone(), self.name.clone());
         tokio::spawn(async move {
             let outcome = source.collect(at_ms).await.map(|reading| {

@@ -126,8 +126,8 @@ impl FoundPlugin {
         }
     }
 
-    /// The first digits of its sha256, for names.
-    pub(super) fn short_digest(&self) -> String {
-        self.sha256.chars().take(8).collect()
+    /// Its name and the first digits of its sha256: two versions of a plugin are two files.
+    pub(super) fn label(&self) -> String {
+        format!("{}@{}", self.name, self.sha256.chars().take(8).collect::<String>())
     }
 }

@@ -15,15 +15,15 @@ pub(super) enum HostKey {
     },
     /// The one of a file.
     File {
-        /// First eight digits of its sha256.
-        digest: String,
+        /// Name of its plugin and first eight digits of its sha256.
+        file: String,
         /// As above.
         shard: usize,
     },
     /// One instance's own.
     Own {
-        /// First eight digits of its file's sha256.
-        digest: String,
+        /// As above.
+        file: String,
         /// The instance.
         id: u64,
     },
@@ -35,9 +35,9 @@ impl HostKey {
         let name = match self {
             Self::Bundled { shard: 0 } => "host:bundled".to_owned(),
             Self::Bundled { shard } => format!("host:bundled:{shard}"),
-            Self::File { digest, shard: 0 } => format!("host:{digest}"),
-            Self::File { digest, shard } => format!("host:{digest}:{shard}"),
-            Self::Own { digest, id } => format!("host:{digest}:own-{id}"),
+            Self::File { file, shard: 0 } => format!("host:{file}"),
+            Self::File { file, shard } => format!("host:{file}:{shard}"),
+            Self::Own { file, id } => format!("host:{file}:own-{id}"),
         };
         name.into()
     }

@@ -183,7 +183,8 @@ impl Roster {
         let blame = blame(&cause, &in_call, &tenants);
         let named = blame.ids().iter().filter_map(|id| Some(self.records.get(id)?.shared.name()));
         let blamed: Vec<String> = named.collect();
-        error!(host = slot.node.name(), %reason, blamed = blamed.join(", "), "plugin host ended");
+        let blamed = (!blamed.is_empty()).then(|| blamed.join(", "));
+        error!(host = slot.node.name(), %reason, blamed, "plugin host ended");
         let now = Instant::now();
         let resume = if blame == Blame::Nobody { slot.fell(now, ran) } else { now };
         slot.due = resume;
@@ -299,13 +300,13 @@ impl Roster {
 
     /// Which host an instance belongs in.
     fn key_of(&self, id: u64, plugin: &FoundPlugin) -> HostKey {
-        let digest = plugin.short_digest();
+        let file = plugin.label();
         if self.records.get(&id).is_some_and(|record| record.isolated) {
-            return HostKey::Own { digest, id };
+            return HostKey::Own { file, id };
         }
         let key = |shard| match plugin.bundled {
             true => HostKey::Bundled { shard },
-            false => HostKey::File { digest: digest.clone(), shard },
+            false => HostKey::File { file: file.clone(), shard },
         };
         let others = |key: &HostKey| {
             let others = self.records.iter().filter(|(other, _)| **other != id);

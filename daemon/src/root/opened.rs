@@ -47,7 +47,7 @@ pub enum StartError {
     #[error("failed to find a state folder: name one with `--state`")]
     NoState,
     /// The store.
-    #[error("failed to open the store")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The thread that opened the store is gone.
     #[error("failed to open the store: its thread ended")]
@@ -64,7 +64,7 @@ pub enum StartError {
     #[error("failed to start the services")]
     Services(#[source] ractor::SpawnErr),
     /// The address, the control socket, or the administrator's token.
-    #[error("failed to open the way in")]
+    #[error(transparent)]
     Http(#[from] HttpError),
 }
 

@@ -191,7 +191,7 @@ impl Server {
         }
         let before = told.map(|(told, _)| told.state);
         if before.is_some_and(|before| before != status.state) {
-            info!(server = %self.name, state = ?status.state, "server state changed");
+            info!(server = %self.name, state = status.state.name(), "server state changed");
         }
         self.node.set_detail(words(&status));
         self.live.publish(LiveUpdate::Server(status.clone()));

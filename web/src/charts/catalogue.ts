@@ -4,7 +4,7 @@
  * The order is the design's: CPU, load, memory, disk space, disk I/O, network,
  * temperatures, then whatever other collectors bring, under their name. Every
  * series finds a place: one that no entry names gets a chart of its own at the
- * end of its collector's group. `host_info` is not drawn; it is the header.
+ * end of its collector's group. `host_info` and `cpu_cores` are not drawn; they are the header.
  */
 import type { Dictionary } from '../i18n/dictionary';
 import type { LiveSeries } from '../state/rows';
@@ -89,7 +89,7 @@ const ENTRIES: readonly Entry[] = [
 ];
 
 const GROUPS: readonly FixedGroup[] = ['cpu', 'load', 'memory', 'disk', 'io', 'network', 'temperature'];
-const PLACED = new Set([...ENTRIES.flatMap((entry) => entry.metrics), 'host_info']);
+const PLACED = new Set([...ENTRIES.flatMap((entry) => entry.metrics), 'host_info', 'cpu_cores']);
 
 /** What a metric is called inside its chart, where a short word exists. */
 export function metricName(metric: string, names: Names): string | null {
