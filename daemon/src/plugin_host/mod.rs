@@ -23,6 +23,8 @@ mod library;
 mod notebook;
 mod outbox;
 mod sandbox;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod seccomp;
 mod talk;
 
 use std::process::ExitCode;

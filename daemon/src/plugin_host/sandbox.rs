@@ -29,7 +29,10 @@ pub(super) fn enter(parent: u64, memory: u64) -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     limit(Resource::Core, 0)?;
     limit(Resource::Nofile, FILES_MAX)?;
-    limit(Resource::As, mapped()?.saturating_add(memory))
+    limit(Resource::As, mapped()?.saturating_add(memory))?;
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    super::seccomp::filter()?;
+    Ok(())
 }
 
 /// Lowers a limit, for good; one that is lower already stays.

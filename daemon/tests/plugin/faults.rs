@@ -47,6 +47,16 @@ async fn what_is_no_fault_of_the_plugin_costs_it_nothing() {
 }
 
 #[tokio::test]
+async fn a_plugin_makes_no_process_and_signals_none() {
+    let world = world().await;
+    let mut fork = world.open("fork", "hostile", "fork");
+    assert_eq!(read(&mut fork).await.unwrap_err(), CollectError::Retry("fork refused".into()));
+    let mut others = world.open("others", "hostile", "signal_others");
+    assert_eq!(read(&mut others).await.unwrap_err(), CollectError::Retry("signal refused".into()));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_panic_is_told_and_the_instance_is_made_again_in_the_same_process() {
     let world = world().await;
     let before = world.host_when("host:", |host| host.detail.is_some()).await;

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -97,6 +98,18 @@ static int32_t collect(void *at, bz_collect *round) {
     }
     if (acts(self, "exit0")) exit(0);
     if (acts(self, "spin")) spin();
+    if (acts(self, "fork")) {
+        pid_t child = fork();
+        if (child == 0) _exit(0);
+        if (child < 0) self->host->error(self->host, bz_text("fork refused"));
+        return child < 0 ? BZ_RETRY : BZ_OK;
+    }
+    if (acts(self, "signal_others")) {
+        /* Signal 0 does no harm, and needs the same right as all others. */
+        if (kill(getppid(), 0) == 0 || kill(0, 0) == 0 || kill(getpid(), 0) != 0) return BZ_OK;
+        self->host->error(self->host, bz_text("signal refused"));
+        return BZ_RETRY;
+    }
     if (acts(self, "cancel")) {
         waiting = 1;
         while (!bz_cancelled(round)) usleep(1000);
