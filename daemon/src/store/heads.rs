@@ -12,6 +12,8 @@ pub(super) struct Chunk {
     pub(super) sequence: u64,
     /// The columns of its frames.
     pub(super) series: Arc<[SeriesId]>,
+    /// Time between two of its frames, in milliseconds.
+    pub(super) interval_ms: u32,
     /// Time of its first frame.
     pub(super) first_ms: i64,
     /// Time of its last frame.
@@ -118,6 +120,7 @@ impl Stream {
         let chunk = self.open.get_or_insert_with(|| Chunk {
             sequence,
             series: schema.series.clone(),
+            interval_ms: schema.interval_ms,
             first_ms: frame.at_ms,
             last_ms: frame.at_ms,
             rows: 0,

@@ -12,7 +12,7 @@ pub(super) struct Shape {
     pub(super) from_ms: i64,
     /// First instant not wanted.
     pub(super) to_ms: i64,
-    /// Time between two samples of the series.
+    /// Time between two samples of the series, as it is now.
     pub(super) interval_ms: u32,
     /// Width of a bucket; none keeps every sample.
     pub(super) bucket_ms: Option<i64>,
@@ -32,6 +32,9 @@ pub(super) struct Points {
     /// Times of the first and the last sample that were of use.
     first_ms: Option<i64>,
     last_ms: Option<i64>,
+    /// Time between two samples when those two were taken.
+    first_interval_ms: u32,
+    last_interval_ms: u32,
     /// Stretches of more than three intervals between two samples.
     holes: Vec<(i64, i64)>,
 }
@@ -74,12 +77,15 @@ impl Points {
             before_ms: None,
             first_ms: None,
             last_ms: None,
+            first_interval_ms: shape.interval_ms,
+            last_interval_ms: shape.interval_ms,
             holes: Vec::new(),
         }
     }
 
-    /// Takes the next sample. One that is not newer than the last is left out.
-    pub(super) fn add(&mut self, at_ms: i64, value: f64) {
+    /// Takes the next sample, from a time when one came every `interval_ms`. One
+    /// that is not newer than the last is left out.
+    pub(super) fn add(&mut self, at_ms: i64, value: f64, interval_ms: u32) {
         if at_ms >= self.shape.to_ms || self.last_ms.is_some_and(|last| at_ms <= last) {
             return;
         }
@@ -87,17 +93,20 @@ impl Points {
             self.pass(at_ms);
             return;
         }
-        let interval_ms = i64::from(self.shape.interval_ms).max(1);
-        if let Some(last) = self.last_ms
-            && at_ms.saturating_sub(last) > 3 * interval_ms
-        {
-            self.holes.push((last.saturating_add(interval_ms), at_ms));
+        // Where the interval was changed, the longer one counts.
+        let longer_ms = interval_ms.max(self.last_interval_ms);
+        match self.last_ms {
+            None => (self.first_ms, self.first_interval_ms) = (Some(at_ms), interval_ms),
+            Some(last) if at_ms.saturating_sub(last) > 3 * i64::from(longer_ms).max(1) => {
+                let from_ms = last.saturating_add(i64::from(self.last_interval_ms).max(1));
+                self.holes.push((from_ms, at_ms));
+            }
+            Some(_) => {}
         }
-        self.first_ms.get_or_insert(at_ms);
-        self.last_ms = Some(at_ms);
+        (self.last_ms, self.last_interval_ms) = (Some(at_ms), interval_ms);
         let value = if self.shape.rate {
             match &mut self.rate {
-                Some(rate) => rate.next(at_ms, value, self.shape.interval_ms).per_second(),
+                Some(rate) => rate.next(at_ms, value, longer_ms).per_second(),
                 rate => {
                     *rate = Some(Rate::new(at_ms, value));
                     None
@@ -129,6 +138,12 @@ impl Points {
     /// Time of the last sample of use.
     pub(super) fn last_ms(&self) -> Option<i64> {
         self.last_ms
+    }
+
+    /// Time between two samples around the first and around the last sample of use,
+    /// in milliseconds; as it is now where there is none.
+    pub(super) fn intervals_ms(&self) -> (i64, i64) {
+        (i64::from(self.first_interval_ms).max(1), i64::from(self.last_interval_ms).max(1))
     }
 
     /// The points, and where more than three intervals lie between two samples.
@@ -200,7 +215,7 @@ mod tests {
                 from_ms: from, to_ms: 300_000, interval_ms: 1000, bucket_ms: Some(width), rate: false,
             };
             let mut points = Points::new(shape);
-            samples.iter().for_each(|(at, value)| points.add(*at, *value));
+            samples.iter().for_each(|(at, value)| points.add(*at, *value, 1000));
 
             let wanted = samples.iter().filter(|(at, _)| (from..300_000).contains(at));
             let mut model = std::collections::BTreeMap::<i64, Vec<f64>>::new();

@@ -142,7 +142,10 @@ fn read_segment(
                 });
                 match samples {
                     Ok(samples) => {
-                        samples.into_iter().for_each(|(at, value)| asked.points.add(at, value));
+                        let interval_ms = interval_of(&samples, asked.series.interval_ms);
+                        for (at_ms, value) in samples {
+                            asked.points.add(at_ms, value, interval_ms);
+                        }
                     }
                     Err(error) => {
                         tracing::error!(error = chain(&error), "store left out a damaged block");
@@ -157,6 +160,13 @@ fn read_segment(
         tracing::error!(error = chain(&error), "store left out a damaged segment");
         true
     })
+}
+
+/// Time between two samples of a block. Slots are whole multiples of it, so it is
+/// the shortest there is; `otherwise` where there is but one sample.
+fn interval_of(samples: &[(i64, f64)], otherwise: u32) -> u32 {
+    let apart = samples.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0));
+    apart.min().and_then(|apart| u32::try_from(apart).ok()).unwrap_or(otherwise)
 }
 
 /// Opens a segment; `None` if retention has deleted it meanwhile.
@@ -193,7 +203,7 @@ fn read_chunk(chunk: &Chunk, asked: &mut [Asked]) -> bool {
         |(_, row), column, value| row.extend(columns[column].map(|place| (place, value))),
         |(asked, row), at_ms| {
             for (place, value) in row.drain(..) {
-                asked[place].points.add(at_ms, value);
+                asked[place].points.add(at_ms, value, chunk.interval_ms);
             }
         },
     )
@@ -220,6 +230,7 @@ fn finish(
     let interval_ms = i64::from(series.interval_ms).max(1);
     let last_ms = points.last_ms();
     let (first_ms, passed_ms) = (points.first_ms(), points.before_ms());
+    let (first_interval_ms, last_interval_ms) = points.intervals_ms();
     let (points, holes) = points.finish();
     let mut holes: Vec<(i64, Option<i64>)> =
         holes.into_iter().map(|(from, to)| (from, Some(to))).collect();
@@ -230,16 +241,16 @@ fn finish(
     let first_or_end = first_ms.unwrap_or(end_ms);
     if first_or_end > shape.from_ms
         && let Some(before) = passed_ms.max(recent.before_ms).or_else(before)
-        && first_or_end.saturating_sub(before) > 3 * interval_ms
+        && first_or_end.saturating_sub(before) > 3 * first_interval_ms.max(interval_ms)
     {
         let to = first_ms.or_else(|| goes_on_after(before).then_some(end_ms));
         holes.insert(0, (before.saturating_add(interval_ms), to));
     }
     if let Some(last) = last_ms
-        && end_ms.saturating_sub(last) > 3 * interval_ms
+        && end_ms.saturating_sub(last) > 3 * last_interval_ms
     {
         let to = goes_on_after(last).then_some(end_ms);
-        holes.push((last.saturating_add(interval_ms), to));
+        holes.push((last.saturating_add(last_interval_ms), to));
     }
     let gap = |stretch: Stretch| Gap {
         server: series.server.clone(),

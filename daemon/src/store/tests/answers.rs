@@ -108,6 +108,29 @@ fn a_hole_has_the_recorded_reason_or_says_that_nothing_came() {
 }
 
 #[test]
+fn another_interval_does_not_change_what_was() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let slowly = Series { interval_ms: 10_000, ..series("sent_total", "") };
+    let id = store.catalog.intern(slowly).unwrap();
+    let every_10_s = |row: i64| frame(START_MS + row * 10_000, &[(id, row as f64 * 100.0)]);
+    store.write((0..10).map(every_10_s).collect());
+    store.seal();
+    store.write((10..20).map(every_10_s).collect());
+    // From the 200th second on, one a second.
+    store.series("sent_total", "");
+    let begin = START_MS + 200_000;
+    store.write((0..10).map(|row| frame(begin + row * 1000, &[(id, 2000.0)])).collect());
+
+    let to_ms = begin + 10_000;
+    let answer = store.ask(&Query { raw: false, to_ms, ..everything("sent_total") });
+    let answer = &answer.series[0];
+    assert_eq!(answer.gaps, [], "ten seconds were no hole then");
+    let rates: Vec<_> = answer.points.iter().map(|point| point.mean).collect();
+    assert_eq!(rates, [[10.0; 20].as_slice(), &[0.0; 9]].concat(), "the former rates are there");
+}
+
+#[test]
 fn a_collector_whose_series_come_and_go_keeps_them_apart() {
     let folder = TempDir::new().unwrap();
     let mut store = open(folder.path());
