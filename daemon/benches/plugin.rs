@@ -10,8 +10,8 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use bartizan::{
     plugin::{
-        Instance, InstanceSpec, InstanceState, PluginActor, PluginArguments, PluginFolder,
-        PluginPort,
+        Instance, InstanceSpec, InstanceState, PluginActor, PluginArguments, PluginCatalog,
+        PluginFolder, PluginPort,
     },
     series::now_ms,
     supervision::Tree,
@@ -26,10 +26,10 @@ const SECONDS: u32 = 20;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
-    let (tree, port) = (Tree::default(), PluginPort::default());
+    let folders = PluginFolder::search_path(&[], &[], &std::env::current_exe().unwrap());
+    let (tree, port) = (Tree::default(), PluginPort::new(PluginCatalog::scan(&folders)));
     let node = tree.root().child("plugin", "plugin");
     let arguments = PluginArguments {
-        folders: PluginFolder::search_path(&[], &[], &std::env::current_exe().unwrap()),
         catalog: Arc::default(),
         node: node.clone(),
         port: port.clone(),
@@ -83,6 +83,7 @@ async fn read(
         plugin: plugin.into(),
         config: Default::default(),
         interval: Duration::from_secs(1),
+        again: false,
     });
     while instance.state() != InstanceState::Ready {
         let state = instance.changed().await;

@@ -27,7 +27,8 @@ pub struct CollectorConfig {
     pub name: String,
     /// Id or name of the plugin, as its manifest gives them.
     pub plugin: String,
-    /// Time between two readings; `collect.interval`, or the plugin's own, unless given.
+    /// Time between two readings. Unless given, `collect.interval`, or the plugin's
+    /// own if that is longer and the plugin is not a bundled one.
     pub interval: Option<Duration>,
     /// The plugin's own settings, judged by the schema in its manifest.
     pub config: serde_json::Map<String, serde_json::Value>,

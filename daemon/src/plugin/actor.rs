@@ -31,8 +31,6 @@ pub struct PluginActor;
 /// What the plugin actor is born with.
 #[derive(Clone)]
 pub struct PluginArguments {
-    /// Where plugin files are looked for, in this order.
-    pub folders: Vec<PluginFolder>,
     /// Where series get their numbers.
     pub catalog: Arc<Catalog>,
     /// Its place in the tree; its hosts stand below.
@@ -75,11 +73,11 @@ impl Actor for PluginActor {
         myself: ActorRef<PluginMessage>,
         arguments: PluginArguments,
     ) -> Result<PluginActorState, ActorProcessingErr> {
-        let PluginArguments { folders, catalog, node, port, executable, memory_max } = arguments;
+        let PluginArguments { catalog, node, port, executable, memory_max } = arguments;
         let spawner = Spawner::start(executable, memory_max)?;
         node.expect_beats(SILENCE_MAX);
         port.serve(myself.clone());
-        myself.cast(PluginMessage::Rescan(folders))?;
+        myself.cast(PluginMessage::Scanned(PluginCatalog::clone(&port.catalog())))?;
         myself.cast(PluginMessage::Beat)?;
         let context = Context { myself, port, catalog, node, spawner };
         let (roster, scan) = (Roster::new(context), Scan::Idle);

@@ -35,6 +35,9 @@ pub struct InstanceSpec {
     pub config: Map<String, Value>,
     /// Time between two readings.
     pub interval: Duration,
+    /// A collector before it reads the same plugin of the same server. To be told from its
+    /// series, those of this one carry the collector's name as the label `collector`.
+    pub again: bool,
 }
 
 /// How an instance is. The reasons are sentences for people.
@@ -185,6 +188,13 @@ struct Inner {
 }
 
 impl PluginPort {
+    /// A port for the plugins of `catalog`.
+    pub fn new(catalog: PluginCatalog) -> Self {
+        let port = Self::default();
+        port.set_catalog(catalog);
+        port
+    }
+
     /// Opens an instance. Never fails: what goes wrong shows in its state.
     pub fn open(&self, spec: InstanceSpec) -> Instance {
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);

@@ -21,6 +21,7 @@ pub(super) struct SeriesTable {
     server: Arc<str>,
     collector: Arc<str>,
     interval_ms: u32,
+    again: bool,
     slots: Vec<Slot>,
     /// Series behind the handles: two handles never lead to the same.
     held: HashSet<SeriesId>,
@@ -67,6 +68,7 @@ impl SeriesTable {
             server: spec.server.clone(),
             collector: spec.collector.clone(),
             interval_ms: u32::try_from(spec.interval.as_millis()).unwrap_or(u32::MAX),
+            again: spec.again,
             slots: Vec::new(),
             held: HashSet::new(),
             of_metric,
@@ -153,7 +155,7 @@ impl SeriesTable {
 
     fn judge(&mut self, at: usize, texts: &[&[u8]]) -> Result<Slot, &'static str> {
         let metric = self.manifest.metrics.get(at).ok_or("no such metric")?;
-        let labels = labels(metric, texts)?;
+        let labels = labels(metric, texts, self.again.then_some(&*self.collector))?;
         let count = self.of_metric.get_mut(at).ok_or("no such metric")?;
         if metric.max_series.is_some_and(|most| *count >= most) {
             return Err("more series than the manifest says");
@@ -191,8 +193,13 @@ impl SeriesTable {
     }
 }
 
-/// The labels of a series, if they are those of its metric.
-fn labels(metric: &Metric, texts: &[&[u8]]) -> Result<Labels, &'static str> {
+/// The labels of a series, if they are those of its metric, and the one that tells
+/// its collector from another, if there has to be one.
+fn labels(
+    metric: &Metric,
+    texts: &[&[u8]],
+    collector: Option<&str>,
+) -> Result<Labels, &'static str> {
     if texts.len() / 2 > MAX_LABELS {
         return Err("too many labels");
     }
@@ -203,6 +210,7 @@ fn labels(metric: &Metric, texts: &[&[u8]]) -> Result<Labels, &'static str> {
         let key = known.ok_or("a label that the manifest does not name")?;
         pairs.push((key.as_str(), cut(value)));
     }
+    pairs.extend(collector.map(|name| ("collector", name.to_owned())));
     let count = pairs.len();
     let labels = Labels::new(pairs);
     if labels.iter().len() == count { Ok(labels) } else { Err("the same label twice") }
@@ -233,6 +241,7 @@ mod tests {
             plugin: "t".into(),
             config: Default::default(),
             interval: Duration::from_secs(1),
+            again: false,
         };
         let manifest = Manifest::parse(MANIFEST.as_bytes()).unwrap();
         SeriesTable::new(Arc::default(), Arc::new(manifest), &spec)
@@ -260,6 +269,19 @@ mod tests {
             body.extend(bits.to_ne_bytes());
         }
         table.read(&Answer::parse(&body).unwrap(), Duration::ZERO)
+    }
+
+    #[test]
+    fn a_second_collector_of_a_plugin_has_series_of_its_own() {
+        let mut first = table();
+        let mut second = SeriesTable { again: true, collector: "other".into(), ..table() };
+        second.catalog = first.catalog.clone();
+        first.register(0, &series(1, &[])).unwrap();
+        second.register(0, &series(1, &[])).unwrap();
+
+        let of_metric = first.catalog.of_metric("web-1", "bytes_total");
+        let labels = of_metric.iter().map(|id| first.catalog.get(*id).unwrap().labels.to_string());
+        assert_eq!(labels.collect::<Vec<_>>(), ["", r#"{collector="other"}"#]);
     }
 
     #[test]

@@ -10,11 +10,12 @@ use tokio::{
 };
 use tracing::info;
 
+use super::services::plugin_folders;
 use crate::{
     config::Config,
     http::{self, HttpError, Listener, Names, Token},
     live::{Live, messages::LivePort},
-    plugin::PluginPort,
+    plugin::{PluginCatalog, PluginPort},
     series::Catalog,
     store::{OpenedStore, Store, StoreError, StoreIntake, StorePort, StoreReader},
     supervision::Tree,
@@ -52,6 +53,9 @@ pub enum StartError {
     /// The thread that opened the store is gone.
     #[error("failed to open the store: its thread ended")]
     Thread,
+    /// The plugin folders.
+    #[error("failed to look at the plugin folders: its thread ended")]
+    Plugins,
     /// Threads, or the signals that tell the daemon to stop.
     #[error("failed to start {step}")]
     System {
@@ -83,6 +87,10 @@ impl Opened {
         let opened = spawn_blocking(move || Store::open(&path, &store_config, &known));
         let opened = opened.await.map_err(|_| StartError::Thread)??;
 
+        let folders = plugin_folders(&config);
+        let plugins = spawn_blocking(move || PluginCatalog::scan(&folders));
+        let plugins = plugins.await.map_err(|_| StartError::Plugins)?;
+
         let listen = config.http.listen;
         let listener = http::bind(listen)?;
         let step = "listening";
@@ -109,7 +117,7 @@ impl Opened {
             intake,
             store,
             reader,
-            plugins: PluginPort::default(),
+            plugins: PluginPort::new(plugins),
             live_port,
             live,
             listener,

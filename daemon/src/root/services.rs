@@ -24,7 +24,7 @@ const RESTART: Restart = Restart::AtOnce { most: 3, window: Duration::from_secs(
 pub(super) fn services(opened: &Opened, config: &Arc<ArcSwap<Config>>) -> Vec<ChildSpec> {
     vec![
         service("store", 3_000, || StoreActor, store(opened, config)),
-        service("plugin", 1_500, || PluginActor, plugin(opened, config)),
+        service("plugin", 1_500, || PluginActor, plugin(opened)),
         service("live", 500, || LiveActor, live(opened)),
         service("http", 2_000, || HttpActor, http(opened)),
         service("fleet", 2_000, FleetActor::default, fleet(opened, config)),
@@ -72,13 +72,9 @@ pub(super) fn plugin_folders(config: &Config) -> Vec<PluginFolder> {
     PluginFolder::search_path(&[], &config.collect.plugins, &executable)
 }
 
-fn plugin(
-    opened: &Opened,
-    config: &Arc<ArcSwap<Config>>,
-) -> impl Fn(Node) -> PluginArguments + Send + Sync + use<> {
-    let (catalog, port, config) = (opened.catalog.clone(), opened.plugins.clone(), config.clone());
+fn plugin(opened: &Opened) -> impl Fn(Node) -> PluginArguments + Send + Sync + use<> {
+    let (catalog, port) = (opened.catalog.clone(), opened.plugins.clone());
     move |node| PluginArguments {
-        folders: plugin_folders(&config.load()),
         catalog: catalog.clone(),
         node,
         port: port.clone(),

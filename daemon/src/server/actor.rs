@@ -1,6 +1,10 @@
 //! The server actor: see the [module documentation](super) for its promises.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::{
@@ -150,13 +154,31 @@ impl Server {
             // The cast fails only if this server has stopped, and its children with it.
             let _ = mailbox.cast(ServerMessage::Child(event));
         });
-        let fastest = collectors.iter().map(|collector| collector.interval.unwrap_or(interval));
-        let fastest = fastest.min().unwrap_or(interval);
+        let known = plugins.catalog();
+        let interval_of = |collector: &CollectorConfig| {
+            let plugin = known.find(&collector.plugin);
+            let own =
+                plugin.filter(|plugin| !plugin.bundled).and_then(|plugin| plugin.manifest.interval);
+            collector.interval.unwrap_or_else(|| own.map_or(interval, |own| own.max(interval)))
+        };
+        let fastest = collectors.iter().map(interval_of).min().unwrap_or(interval);
         let names = collectors.iter().map(|collector| Arc::from(collector.name.as_str()));
         let health = Health::new(fastest, names, Instant::now());
+        let mut read = HashSet::new();
         for collector in collectors {
-            let interval = collector.interval.unwrap_or(interval);
-            children.start(spec(&name, collector, interval, plugins.clone(), reports.clone()));
+            let interval = interval_of(&collector);
+            // A plugin may be named by its id and by its name.
+            let found = known.find(&collector.plugin).map(|found| found.id.to_string());
+            let again = !read.insert(found.unwrap_or_else(|| collector.plugin.clone()));
+            let spec = InstanceSpec {
+                server: name.clone(),
+                collector: collector.name.as_str().into(),
+                plugin: collector.plugin.as_str().into(),
+                config: collector.config,
+                interval,
+                again,
+            };
+            children.start(child(spec, plugins.clone(), reports.clone()));
         }
         let mut server = Self {
             name,
@@ -214,30 +236,15 @@ fn whole_ms(duration: Duration) -> u32 {
 
 /// What is said of a collector before there is one. Every start opens a fresh
 /// plugin instance, since the former one went down with its collector.
-fn spec(
-    server: &Arc<str>,
-    collector: CollectorConfig,
-    interval: Duration,
-    plugins: PluginPort,
-    reports: ReportPort,
-) -> ChildSpec {
-    let server = server.clone();
-    let name: Arc<str> = collector.name.as_str().into();
-    let plugin: Arc<str> = collector.plugin.as_str().into();
+fn child(spec: InstanceSpec, plugins: PluginPort, reports: ReportPort) -> ChildSpec {
     ChildSpec {
-        id: collector.name,
+        id: spec.collector.to_string(),
         kind: "collector",
         start: start_with(CollectorActor::default, move |node| CollectorArguments {
-            name: name.clone(),
-            server: server.clone(),
-            source: plugins.open(InstanceSpec {
-                server: server.clone(),
-                collector: name.clone(),
-                plugin: plugin.clone(),
-                config: collector.config.clone(),
-                interval,
-            }),
-            interval,
+            name: spec.collector.clone(),
+            server: spec.server.clone(),
+            source: plugins.open(spec.clone()),
+            interval: spec.interval,
             reports: reports.clone(),
             clock: now_ms,
             node,

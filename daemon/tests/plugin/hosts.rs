@@ -162,7 +162,7 @@ async fn a_new_actor_takes_over_what_was_opened() {
     let before = pid(&world.host("host:").unwrap());
     world.actor.kill_and_wait(None).await.unwrap();
     gone(before).await;
-    world.restart(&folder).await;
+    world.restart().await;
     read(&mut instance).await.unwrap();
 }
 

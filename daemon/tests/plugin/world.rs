@@ -10,7 +10,7 @@ use std::{
 use bartizan::{
     plugin::{
         CollectError, FolderKind, Instance, InstanceSpec, InstanceState, PluginActor,
-        PluginArguments, PluginFolder, PluginMessage, PluginPort, Reading,
+        PluginArguments, PluginCatalog, PluginFolder, PluginMessage, PluginPort, Reading,
     },
     series::{Catalog, now_ms},
     supervision::{Node, NodeView, Tree},
@@ -44,17 +44,16 @@ impl World {
 
     /// An actor whose hosts run this program.
     pub(crate) async fn start_with(folder: &Folder, kind: FolderKind, executable: &Path) -> Self {
-        let folders = folder.searched(kind);
-        let (tree, port, series) = (Tree::default(), PluginPort::default(), Arc::default());
+        let port = PluginPort::new(PluginCatalog::scan(&folder.searched(kind)));
+        let (tree, series) = (Tree::default(), Arc::default());
         let node = tree.root().child("plugin", "plugin");
-        let actor = spawn(folders, &port, &series, &node, executable).await;
+        let actor = spawn(&port, &series, &node, executable).await;
         Self { port, series, actor, node, _tree: tree }
     }
 
     /// Starts the actor again, as its supervisor would.
-    pub(crate) async fn restart(&self, folder: &Folder) {
-        let folders = folder.searched(FolderKind::Configured);
-        spawn(folders, &self.port, &self.series, &self.node, Path::new(HOST)).await;
+    pub(crate) async fn restart(&self) {
+        spawn(&self.port, &self.series, &self.node, Path::new(HOST)).await;
     }
 
     /// Opens an instance that does `act`.
@@ -75,6 +74,7 @@ impl World {
             plugin: plugin.into(),
             config,
             interval: Duration::from_secs(1),
+            again: false,
         })
     }
 
@@ -94,14 +94,12 @@ impl World {
 }
 
 async fn spawn(
-    folders: Vec<PluginFolder>,
     port: &PluginPort,
     series: &Arc<Catalog>,
     node: &Node,
     executable: &Path,
 ) -> ActorRef<PluginMessage> {
     let arguments = PluginArguments {
-        folders,
         catalog: Arc::clone(series),
         node: node.clone(),
         port: port.clone(),
