@@ -31,6 +31,7 @@ pub use collect::CollectConfig;
 pub use http::HttpConfig;
 pub use log::{LogConfig, LogFormat};
 pub use places::PlaceError;
+pub(crate) use problem::distance;
 pub use problem::{ConfigError, Problem, nearest};
 pub use server::{CollectorConfig, ServerConfig};
 pub use sources::Sources;

@@ -70,7 +70,7 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 
 /// Letters to insert, delete or replace to come from one word to the other
 /// (Levenshtein), row by row.
-fn distance(from: &str, to: &str) -> usize {
+pub(crate) fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut above: Vec<usize> = (0..=to.len()).collect();
     for (row, letter) in from.chars().enumerate() {

@@ -8,6 +8,8 @@
 use bartizan_plugin::manifest::parse_duration;
 use serde_json::{Map, Value};
 
+use crate::config::distance;
+
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} {text}")]
@@ -171,7 +173,9 @@ fn join(path: &str, name: &str) -> String {
 }
 
 fn unknown(name: &str, properties: &Map<String, Value>) -> String {
-    let near = properties.keys().map(|known| (distance(name, known), known));
+    // A name comes from outside: its whole length is not worth comparing.
+    let begin: String = name.chars().take(128).collect();
+    let near = properties.keys().map(|known| (distance(&begin, known), known));
     match near.filter(|(distance, known)| *distance * 3 <= known.len().max(3)).min() {
         Some((_, meant)) => format!("is not known, did you mean `{meant}`?"),
         None if properties.is_empty() => "is not known, this plugin has no keys".into(),
@@ -180,26 +184,6 @@ fn unknown(name: &str, properties: &Map<String, Value>) -> String {
             format!("is not known, known are {}", known.join(", "))
         }
     }
-}
-
-/// How many letters must be changed, added or left out (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().take(128).enumerate() {
-        let mut diagonal = at;
-        let mut left = at + 1;
-        for (cell, expected) in row.iter_mut().skip(1).zip(&other) {
-            let changed = diagonal + usize::from(letter != *expected);
-            diagonal = *cell;
-            left = changed.min(diagonal + 1).min(left + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = at + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
