@@ -85,10 +85,11 @@ async fn read(
         interval: Duration::from_secs(1),
         again: false,
     });
-    while instance.state() != InstanceState::Ready {
-        let state = instance.changed().await;
-        assert!(!matches!(state, InstanceState::Parked { .. }), "{plugin}: {state:?}");
-    }
+    let settled = |state: &InstanceState| {
+        matches!(state, InstanceState::Ready | InstanceState::Parked { .. })
+    };
+    let state = instance.states().wait_for(settled).await.unwrap().clone();
+    assert_eq!(state, InstanceState::Ready, "{plugin}");
     let (mut samples, mut took) = (0, Duration::ZERO);
     for round in 0..SECONDS {
         tokio::time::sleep_until(start + Duration::from_secs(1) * round).await;

@@ -12,7 +12,6 @@ use super::{
 /// An instance. Dropping it destroys the instance in its host.
 pub struct Instance {
     shared: Arc<InstanceShared>,
-    states: watch::Receiver<InstanceState>,
     port: PluginPort,
 }
 
@@ -65,25 +64,12 @@ impl InstanceShared {
 
 impl Instance {
     pub(super) fn new(shared: Arc<InstanceShared>, port: PluginPort) -> Self {
-        let states = shared.state.subscribe();
-        Self { shared, states, port }
-    }
-
-    /// How it is.
-    pub fn state(&self) -> InstanceState {
-        self.shared.state()
+        Self { shared, port }
     }
 
     /// How it is, now and from now on.
     pub fn states(&self) -> watch::Receiver<InstanceState> {
-        self.states.clone()
-    }
-
-    /// Waits until its state is another than the one last seen here, and returns it.
-    pub async fn changed(&mut self) -> InstanceState {
-        // The sender lives in `shared`, as long as we do.
-        let _ = self.states.changed().await;
-        self.states.borrow_and_update().clone()
+        self.shared.state.subscribe()
     }
 
     /// Reads once, for the instant `at_ms`; bounded by the plugin's own `timeout`. At most one call is

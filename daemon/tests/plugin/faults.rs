@@ -42,7 +42,8 @@ async fn what_is_no_fault_of_the_plugin_costs_it_nothing() {
     let mut away = world.open("away", "hostile", "unavailable");
     let error = read(&mut away).await.unwrap_err();
     assert_eq!(error.to_string(), "target is unavailable: connection refused");
-    assert_eq!((retry.state(), away.state()), (InstanceState::Ready, InstanceState::Ready));
+    assert_eq!(*retry.states().borrow(), InstanceState::Ready);
+    assert_eq!(*away.states().borrow(), InstanceState::Ready);
     world.stop().await;
 }
 

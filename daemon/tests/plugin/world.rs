@@ -126,15 +126,10 @@ pub(crate) async fn state(
     instance: &mut Instance,
     pred: impl Fn(&InstanceState) -> bool,
 ) -> InstanceState {
-    tokio::time::timeout(PATIENCE, async {
-        let mut state = instance.state();
-        while !pred(&state) {
-            state = instance.changed().await;
-        }
-        state
-    })
-    .await
-    .unwrap_or_else(|_| panic!("the state never came, it is {:?}", instance.state()))
+    let mut states = instance.states();
+    let reached = tokio::time::timeout(PATIENCE, states.wait_for(pred)).await;
+    let reached = reached.map(|state| state.unwrap().clone());
+    reached.unwrap_or_else(|_| panic!("the state never came, it is {:?}", *states.borrow()))
 }
 
 pub(crate) async fn ready(instance: &mut Instance) {
