@@ -10,6 +10,7 @@
 
 mod link;
 mod net_dev;
+mod saturation;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use bartizan_plugin::{Collector, Ctx, Out, Result, Series, plugin};
 use bartizan_procfs::{KernelFile, Roots, Roster};
 use link::Link;
 use net_dev::{Direction, Traffic};
+use saturation::Saturation;
 
 /// The collector of one machine's network interfaces.
 pub struct Network {
@@ -39,6 +41,9 @@ struct Interface {
     up: Series,
     /// Registered once the speed is known: that of most virtual interfaces never is.
     speed: Option<Series>,
+    saturation: Saturation,
+    /// Registered with the first value, which needs the speed.
+    saturated: Option<Series>,
     name: String,
 }
 
@@ -94,6 +99,8 @@ impl Interface {
             },
             up: ctx.series(M::LinkUp, &[("interface", &name), ("physical", physical)]),
             speed: None,
+            saturation: Saturation::default(),
+            saturated: None,
             link,
             name,
         }
@@ -110,14 +117,19 @@ impl Interface {
             let register = || ctx.series(M::LinkSpeed, &[("interface", &self.name)]);
             out.gauge(*self.speed.get_or_insert_with(register), speed);
         }
+        let speed = self.link.bytes_per_second();
+        if let Some(saturation) = self.saturation.next(&traffic, speed, now) {
+            let register = || ctx.series(M::Saturation, &[("interface", &self.name)]);
+            out.gauge(*self.saturated.get_or_insert_with(register), saturation);
+        }
     }
 
     fn end(self, ctx: &Ctx) {
         self.receive.end(ctx);
         self.transmit.end(ctx);
         ctx.series_drop(self.up);
-        if let Some(speed) = self.speed {
-            ctx.series_drop(speed);
+        for series in [self.speed, self.saturated].into_iter().flatten() {
+            ctx.series_drop(series);
         }
     }
 }
@@ -158,6 +170,8 @@ plugin! { Network,
             "Packets dropped instead of being sent";
         LinkSpeed: gauge "network_link_speed_bytes" "bytes/s" ["interface"]
             "What the link can carry in a second, where the kernel knows it";
+        Saturation: gauge "network_saturation_ratio" "ratio" ["interface"]
+            "Share of what the link can carry that the busier direction uses, where the kernel knows the speed";
         LinkUp: gauge "network_link_up" "" ["interface", "physical"]
             "1 while packets can go, else 0; physical says whether a device stands behind the interface";
     }
