@@ -54,23 +54,27 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("plugin_host", &["plugin::frames", "plugin::black_box", "plugin::log_budget"]),
     ("plugin", &["manifest", "config", "supervision"]),
     ("collector", &["plugin", "config", "supervision"]),
-    ("store", &["config", "supervision"]),
+    ("detect", &["config"]),
+    ("store", &["config", "supervision", "logging"]),
     ("live", &["config", "supervision"]),
+    ("alert", &["config", "detect", "supervision", "store", "live", "logging"]),
     // A server hands the way to plugins on to its collectors.
     (
         "server",
         &[
             "collector",
+            "detect",
             "config",
             "supervision",
             "store",
+            "alert",
             "live",
             "plugin::PluginPort",
             "plugin::InstanceSpec",
         ],
     ),
-    ("fleet", &["server", "config", "supervision", "store", "live", "plugin"]),
-    ("http", &["config", "supervision", "store", "live", "plugin", "fleet"]),
+    ("fleet", &["server", "config", "supervision", "store", "alert", "live", "plugin"]),
+    ("http", &["config", "supervision", "store", "alert", "live", "plugin", "fleet"]),
     ("systemd", &[]),
     ("logging", &["config"]),
     (
@@ -78,6 +82,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &[
             "store",
             "plugin",
+            "alert",
             "live",
             "http",
             "fleet",
@@ -91,8 +96,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that only one module of the daemon names.
-const KEPT: [(&str, &str); 3] =
-    [("sled", "store"), ("warp", "http"), ("libloading", "plugin_host")];
+const KEPT: [(&str, &str); 4] =
+    [("sled", "store"), ("warp", "http"), ("libloading", "plugin_host"), ("lettre", "alert")];
 
 /// How unsafe code begins; the word alone may stand in a sentence.
 const UNSAFE: [&str; 6] =

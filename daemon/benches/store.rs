@@ -176,6 +176,7 @@ impl Bench {
             catalog: catalog.clone(),
             intake,
             reader: reader.clone(),
+            states: Default::default(),
             opened: OpenedStore::new(store),
             node: Tree::default().root().child("store", "store"),
         };

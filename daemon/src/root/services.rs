@@ -12,7 +12,7 @@ use crate::{
     http::{HttpActor, HttpArguments, messages::Limits},
     live::{LiveActor, LiveArguments},
     plugin::{PluginActor, PluginArguments, PluginFolder},
-    store::{StoreActor, StoreArguments},
+    store::{StatePort, StoreActor, StoreArguments},
     supervision::{ChildSpec, Node, Restart, start_with},
 };
 
@@ -60,6 +60,7 @@ fn store(
         catalog: catalog.clone(),
         intake: intake.clone(),
         reader: reader.clone(),
+        states: StatePort::default(),
         opened: opened.clone(),
         node,
     }

@@ -11,15 +11,12 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{
-    StoreError, StoreReader,
-    intake::StoreIntake,
-    messages::StoreMessage,
-    open::Store,
-    shared::{chain, lock},
-    threads::Running,
+    StatePort, StoreError, StoreReader, intake::StoreIntake, messages::StoreMessage, open::Store,
+    shared::lock, threads::Running,
 };
 use crate::{
     config::StoreConfig,
+    logging::chain,
     series::{Catalog, now_ms},
     supervision::{ActorState, Node, until_pulse},
 };
@@ -53,6 +50,8 @@ pub struct StoreArguments {
     pub intake: StoreIntake,
     /// Whom to tell that the store is open.
     pub reader: StoreReader,
+    /// Whom to tell where others' things are kept.
+    pub states: StatePort,
     /// The store as the daemon's start opened it; later starts open it themselves.
     pub opened: OpenedStore,
     /// Its place in the tree.
@@ -121,6 +120,7 @@ impl Actor for StoreActor {
     ) -> Result<(), ActorProcessingErr> {
         state.arguments.node.expect_no_beats();
         state.arguments.reader.set(None);
+        state.arguments.states.set(None);
         let Some(running) = state.running.take() else { return Ok(()) };
         running.ask_to_stop();
         if timeout(STOP_LIMIT, spawn_blocking(|| running.join())).await.is_err() {
@@ -137,7 +137,10 @@ impl StoreState {
         opened: Result<Store, StoreError>,
         myself: &ActorRef<StoreMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        let running = Running::start(opened?, &self.arguments.intake)?;
+        let store = opened?;
+        let requests = store.keeper.state_requests();
+        let running = Running::start(store, &self.arguments.intake)?;
+        self.arguments.states.set(requests);
         self.arguments.reader.set(Some(running.shared.clone()));
         self.running = Some(running);
         self.arguments.node.set_state(ActorState::Up);

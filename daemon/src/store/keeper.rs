@@ -24,7 +24,7 @@ use super::{
     segment::{SEGMENT_MAX, SegmentFacts, SegmentWriter, segment_path},
     shared::{Shared, remove_if_there},
     state::Changes,
-    state_thread::StateThread,
+    state_thread::{StateRequests, StateThread},
     table::{StreamEnd, Table},
 };
 use crate::series::{Series, SeriesId};
@@ -72,6 +72,11 @@ impl Keeper {
         unindexed: Vec<SegmentFacts>,
     ) -> Self {
         Self { shared, store, state, next_segment, indexed_series, unindexed, measured: None }
+    }
+
+    /// A way to keep things of others in the state.
+    pub(super) fn state_requests(&self) -> Option<StateRequests> {
+        self.state.requests()
     }
 
     /// Whether a block is full.

@@ -48,6 +48,7 @@ mod segment_read;
 mod shared;
 mod sled_state;
 mod state;
+mod state_port;
 mod state_thread;
 mod table;
 #[cfg(test)]
@@ -61,3 +62,4 @@ pub use error::StoreError;
 pub use intake::{StoreIntake, StorePort};
 pub use open::Store;
 pub use reader::StoreReader;
+pub use state_port::{StateChanges, StatePort};

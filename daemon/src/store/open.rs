@@ -23,7 +23,7 @@ use super::{
     replay::Replay,
     segment::{DAY_MS, SegmentFacts},
     segment_read::Segment,
-    shared::{Limits, Part, Shared, View, chain},
+    shared::{Limits, Part, Shared, View},
     sled_state::SledState,
     state::{Contents, StateStore},
     state_thread::StateThread,
@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     config::StoreConfig,
+    logging::chain,
     series::{Catalog, Gap, Series, SeriesId, now_ms},
 };
 
@@ -42,6 +43,7 @@ pub struct Store {
     pub(super) keeper: Keeper,
     pub(super) config: StoreConfig,
     pub(super) folder: Folder,
+    kept: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Store {
@@ -57,6 +59,7 @@ impl Store {
         let path = folder.path().to_owned();
         let mut files = list_segments(&path.join("segments"))?;
         let (state, mut contents) = open_state(&path)?;
+        let kept = std::mem::take(&mut contents.kept);
         let unindexed = adopt_segments(&mut files, &mut contents);
         let stated: BTreeMap<u32, Series> = contents.series.clone();
 
@@ -104,11 +107,16 @@ impl Store {
             Err(error) => shared.set_trouble(Part::State, Some(&chain(&error))),
         }
         tracing::info!(path = %shared.path.display(), segments, samples_in_log = samples, clean, "store opened");
-        Ok(Self { shared, writer, keeper, config: config.clone(), folder })
+        Ok(Self { shared, writer, keeper, config: config.clone(), folder, kept })
     }
 }
 
 impl Store {
+    /// What others keep here, by their own keys; they own it from now on.
+    pub fn take_kept(&mut self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        std::mem::take(&mut self.kept)
+    }
+
     /// Answers a question without being at work: for whoever only looks.
     pub fn answer(&self, query: &Query) -> Result<Answer, StoreError> {
         query::answer(&self.shared, query, now_ms())

@@ -13,8 +13,9 @@ use super::{
     points::{Points, Shape},
     segment::{Place, SegmentFacts, segment_path},
     segment_read::Segment,
-    shared::{Shared, chain},
+    shared::Shared,
 };
+use crate::logging::chain;
 use crate::series::{Gap, Kind, Series, SeriesId};
 
 /// A series that is asked for, and what has been found of it.

@@ -9,6 +9,7 @@
 //!  g number                      → segment
 //!  t server collector            → interval, until when it is sealed
 //!  p server collector beginning  → gap
+//!  a …                           → what others keep here; the store does not look into it
 //! ```
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use crate::series::{Gap, Series, SeriesId};
 
 /// Above this, sled would put a value into a file of its own, and one flipped bit
 /// there keeps the whole database from opening.
-const VALUE_MAX: usize = 16 << 10;
+pub(super) const VALUE_MAX: usize = 16 << 10;
 const VERSION: u8 = 0;
 
 /// A keeper of keys and values. Used by one thread only.
@@ -48,6 +49,8 @@ pub(super) struct Contents {
     pub(super) segments: BTreeMap<u64, SegmentFacts>,
     pub(super) streams: Vec<StreamEnd>,
     pub(super) gaps: Vec<Gap>,
+    /// What others keep, by their own keys.
+    pub(super) kept: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Keys or values that made no sense.
     pub(super) unreadable: u64,
 }
@@ -101,6 +104,16 @@ impl Changes {
         self.0.push((gap_key(server, collector, from_ms), None));
     }
 
+    /// Keeps a value of somebody else's, by their own key.
+    pub(super) fn keep(&mut self, key: &[u8], value: &[u8]) {
+        self.put([b"a", key].concat(), |out| out.extend_from_slice(value));
+    }
+
+    /// Forgets a value of somebody else's.
+    pub(super) fn forget(&mut self, key: &[u8]) {
+        self.0.push(([b"a", key].concat(), None));
+    }
+
     fn put(&mut self, key: Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = vec![VERSION];
         value(&mut bytes);
@@ -151,6 +164,9 @@ impl Contents {
                 let to_ms = Some(value.i64()?).filter(|_| ended);
                 let reason = value.text()?.into();
                 self.gaps.push(Gap { server, collector, from_ms, to_ms, reason });
+            }
+            b'a' => {
+                self.kept.insert(key.rest().to_vec(), value.rest().to_vec());
             }
             _ => return None,
         }

@@ -2,10 +2,15 @@
 
 use std::{
     path::PathBuf,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Arc, Weak,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread,
     time::Duration,
 };
+
+use tokio::sync::oneshot;
 
 use super::{
     StoreError, checkpoint,
@@ -22,13 +27,19 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct StateThread {
     /// There until the end.
-    requests: Option<SyncSender<Request>>,
+    requests: Option<Arc<SyncSender<Request>>>,
     /// Told when the thread has let go of the state.
     ended: Receiver<()>,
 }
 
+/// Asks the thread from elsewhere, without waiting for it. It outlives neither the thread nor the store.
+#[derive(Debug, Clone)]
+pub(super) struct StateRequests(Weak<SyncSender<Request>>);
+
+#[derive(Debug)]
 enum Request {
     Apply(Changes, SyncSender<Result<(), StoreError>>),
+    Keep(Changes, oneshot::Sender<Result<(), StoreError>>),
     Checkpoint(PathBuf, SyncSender<Result<u64, StoreError>>),
 }
 
@@ -43,6 +54,7 @@ impl StateThread {
                 // Whoever has stopped waiting asks again.
                 match request {
                     Request::Apply(changes, reply) => drop(reply.send(state.apply(&changes))),
+                    Request::Keep(changes, reply) => drop(reply.send(state.apply(&changes))),
                     Request::Checkpoint(path, reply) => {
                         drop(reply.send(checkpoint::write(&path, &mut state)));
                     }
@@ -52,13 +64,18 @@ impl StateThread {
             let _ = end.send(());
         };
         thread::Builder::new().name(name).spawn(work).map_err(StoreError::Thread)?;
-        Ok(Self { requests: Some(requests), ended })
+        Ok(Self { requests: Some(Arc::new(requests)), ended })
     }
 
     /// Makes all changes or none; once this returns they survive a power cut.
     /// After an error they may or may not have been made.
     pub(super) fn apply(&self, changes: Changes) -> Result<(), StoreError> {
         self.ask("write", |reply| Request::Apply(changes, reply))
+    }
+
+    /// A way to ask from elsewhere.
+    pub(super) fn requests(&self) -> Option<StateRequests> {
+        self.requests.as_ref().map(|requests| StateRequests(Arc::downgrade(requests)))
     }
 
     /// Writes all of the state to the file `path`; answers its size.
@@ -76,6 +93,22 @@ impl StateThread {
         let requests = self.requests.as_ref().ok_or_else(silent)?;
         requests.try_send(request(reply)).map_err(|_| silent())?;
         answer.recv_timeout(ANSWER_LIMIT).unwrap_or_else(|_| Err(silent()))
+    }
+}
+
+impl StateRequests {
+    /// Makes all changes or none; once this returns they survive a power cut. After an error they may or may not
+    /// have been made.
+    pub(super) async fn keep(&self, changes: Changes) -> Result<(), StoreError> {
+        let silent = || StoreError::StateSilent { step: "write", seconds: ANSWER_LIMIT.as_secs() };
+        let (reply, answer) = oneshot::channel();
+        let requests = self.0.upgrade().ok_or(StoreError::Closed)?;
+        requests.try_send(Request::Keep(changes, reply)).map_err(|_| silent())?;
+        drop(requests);
+        match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(StoreError::Closed)),
+            Err(_) => Err(silent()),
+        }
     }
 }
 

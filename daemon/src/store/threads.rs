@@ -23,10 +23,10 @@ use super::{
     keeper::Keeper,
     open::Store,
     segment::DAY_MS,
-    shared::{Part, Shared, chain, lock},
+    shared::{Part, Shared, lock},
     writer::Writer,
 };
-use crate::series::now_ms;
+use crate::{logging::chain, series::now_ms};
 
 /// About so much is written in one piece.
 const WRITE_BYTES: usize = 1 << 20;
@@ -55,7 +55,7 @@ pub(super) struct Running {
 impl Running {
     /// Sets a store to work.
     pub(super) fn start(store: Store, intake: &StoreIntake) -> Result<Self, StoreError> {
-        let Store { shared, writer, keeper, config, folder } = store;
+        let Store { shared, writer, keeper, config, folder, .. } = store;
         let stop = Arc::new(AtomicBool::new(false));
         let clean = Arc::new(AtomicBool::new(false));
         let mut running = Self {

@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::series::now_ms;
+use crate::series::{now_ms, whole_ms};
 
 /// What somebody who is supervised is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -246,10 +246,6 @@ impl Node {
 fn uptime() -> Duration {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed()
-}
-
-fn whole_ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,7 +7,10 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    super::{OpenedStore, StoreActor, StoreArguments, StorePort, StoreReader, messages::Refused},
+    super::{
+        OpenedStore, StateChanges, StatePort, StoreActor, StoreArguments, StorePort, StoreReader,
+        messages::Refused,
+    },
     *,
 };
 use crate::{
@@ -37,6 +40,7 @@ fn life(folder: &TempDir, limit_bytes: usize) -> Life {
         config: StoreConfig { retention: FOR_EVER, ..StoreConfig::default() },
         catalog,
         intake,
+        states: StatePort::default(),
         reader: reader.clone(),
         opened: OpenedStore::default(),
         node: tree.root().child("store", "store"),
@@ -174,4 +178,35 @@ async fn while_the_disk_refuses_samples_wait_and_then_the_oldest_go() {
     assert!(answer.series[0].gaps[0].reason.contains(&*reason));
     actor.stop(None);
     timeout(LONG, stopped).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_for_others_survives_a_kill_and_a_damaged_state() {
+    let folder = TempDir::new().unwrap();
+    let Life { arguments, reader, .. } = life(&folder, 1 << 20);
+    let states = arguments.states.clone();
+    let mut changes = StateChanges::default();
+    changes.keep(b"one".to_vec(), b"1".to_vec());
+    changes.keep(b"other".to_vec(), vec![7; StateChanges::VALUE_MAX]);
+    assert!(states.keep(changes.clone()).await.is_err(), "no store is open yet");
+    let (actor, ended) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
+    until(async || reader.stats().degraded.is_none()).await;
+    states.keep(changes).await.unwrap();
+    let mut changes = StateChanges::default();
+    changes.forget(b"one".to_vec());
+    changes.keep(b"third".to_vec(), b"3".to_vec());
+    states.keep(changes).await.unwrap();
+
+    let killed = copy(folder.path());
+    let kept = open(killed.path()).store.take_kept();
+    let names: Vec<_> = kept.keys().map(|key| String::from_utf8_lossy(key).into_owned()).collect();
+    assert_eq!(names, ["other", "third"]);
+    assert_eq!(kept[&b"other"[..]].len(), StateChanges::VALUE_MAX);
+
+    actor.stop(None);
+    ended.await.unwrap();
+    assert!(states.keep(StateChanges::default()).await.is_err(), "the store is closed");
+    // A clean stop leaves a copy, which helps where sled's own files are lost.
+    std::fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    assert_eq!(open(folder.path()).store.take_kept(), kept);
 }
