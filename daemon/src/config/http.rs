@@ -2,10 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use hyper::Uri;
 use toml::de::DeValue;
 
-use super::{section::Section, value};
+use super::{address::web_uri, section::Section, value};
 
 /// Where the page and the API are served, and to whom.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,11 +60,7 @@ fn address(value: &DeValue<'_>) -> Result<SocketAddr, String> {
 
 fn url(value: &DeValue<'_>) -> Result<String, String> {
     let text = value::text(value)?;
-    let whole = text.parse::<Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && uri.query().is_none()
-    });
+    let whole = web_uri(text).is_some_and(|uri| uri.query().is_none());
     if whole {
         return Ok(text.into());
     }

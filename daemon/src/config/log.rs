@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::{nearest, section::Section, value};
+use super::{section::Section, value};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,14 +73,6 @@ fn level(value: &DeValue<'_>) -> Result<String, String> {
 }
 
 fn format(value: &DeValue<'_>) -> Result<LogFormat, String> {
-    match value::text(value)? {
-        "auto" => Ok(LogFormat::Auto),
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        other => {
-            let meant = nearest(other, ["auto", "text", "json"]);
-            let meant = meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
-            Err(format!("is `{other}`, must be auto, text or json{meant}"))
-        }
-    }
+    use LogFormat::{Auto, Json, Text};
+    value::choice(value, &[("auto", Auto), ("text", Text), ("json", Json)])
 }

@@ -13,36 +13,57 @@
 //! - A [`Config`] that [`Config::parse`] gave is valid: nothing downstream checks it again.
 //! - `example.toml` names every key with its default; a test keeps it true.
 
+mod address;
+mod channel;
 mod collect;
+mod contact;
 mod http;
 mod log;
+mod metric;
+mod pattern;
 mod places;
 mod problem;
+mod route;
+mod rule;
+mod secret;
 mod section;
 mod server;
 mod settings;
+mod severity;
 mod sources;
 mod store;
 #[cfg(test)]
 mod tests;
 mod value;
 
+pub use channel::{
+    BodyType, ChannelsConfig, EmailConfig, HttpGatewayConfig, KannelConfig, MailTls, SmsConfig,
+    WebhookConfig,
+};
 pub use collect::CollectConfig;
+pub use contact::{ContactConfig, Language};
 pub use http::HttpConfig;
 pub use log::{LogConfig, LogFormat};
+pub use metric::{COLLECTOR_STATE, SERVER_STATE};
+pub use pattern::{Glob, Pattern, Selector};
 pub use places::PlaceError;
 pub(crate) use problem::distance;
 pub use problem::{ConfigError, Problem, nearest};
+pub use route::{GroupBy, RouteConfig};
+pub use rule::{Limit, NoData, OwnLimit, RuleConfig, Take, Thresholds, effective_rules};
+pub use secret::read_secret;
 pub use server::{CollectorConfig, ServerConfig};
+pub use severity::{Severity, Side};
 pub use sources::Sources;
 pub use store::{Retention, StoreConfig};
 
 use std::{fs, path::Path};
 
+use rule::built_in_rules;
 use section::{Reader, Section};
 
 /// The whole configuration file.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where the page and the API are served, and to whom.
     pub http: HttpConfig,
@@ -54,15 +75,44 @@ pub struct Config {
     pub collect: CollectConfig,
     /// Who is monitored. Empty means one: this machine.
     pub servers: Vec<ServerConfig>,
+    /// The rules in force: those of the file, and those built in that it does not replace or
+    /// switch off.
+    pub rules: Vec<RuleConfig>,
+    /// How notices leave.
+    pub channels: ChannelsConfig,
+    /// Who is told.
+    pub contacts: Vec<ContactConfig>,
+    /// Of what.
+    pub routes: Vec<RouteConfig>,
 }
 
 impl Config {
     /// Reads and judges the file at `path`; the default where there is none.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_without(path, |_| false)
+    }
+
+    /// As [`load`](Self::load), for who only asks the daemon: channels are not judged, as their
+    /// secrets may be readable to the daemon alone.
+    fn load_for_command(path: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_without(path, |problem| problem.key.starts_with("channel."))
+    }
+
+    fn load_without(
+        path: Option<&Path>,
+        passes: impl Fn(&Problem) -> bool,
+    ) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text, &path.display().to_string())
+        let text = Self::text(path)?;
+        let (config, mut problems) = Self::judge(&text, &path.display().to_string());
+        problems.retain(|problem| !passes(problem));
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// The text of the file at `path`.
+    fn text(path: &Path) -> Result<String, ConfigError> {
+        fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
     }
 
     /// Parses and judges `text`; `file` is what problems call it.
@@ -80,12 +130,33 @@ impl Config {
     }
 
     fn read(file: &mut Section<'_>) -> Self {
+        let http = file.table("http", HttpConfig::read);
+        let log = file.table("log", LogConfig::read);
+        let store = file.table("store", StoreConfig::read);
+        let collect = file.table("collect", CollectConfig::read);
+        // Each is judged by those before it, wherever they stand in the file.
+        let rules = RuleConfig::read_all(file, built_in_rules());
+        let servers = ServerConfig::read_all(file, &rules);
+        let channels = file.table("channel", ChannelsConfig::read);
+        let contacts = ContactConfig::read_all(file, &channels);
+        let routes = RouteConfig::read_all(file, &contacts);
+        Self { http, log, store, collect, servers, rules, channels, contacts, routes }
+    }
+}
+
+/// What an empty file says.
+impl Default for Config {
+    fn default() -> Self {
         Self {
-            http: file.table("http", HttpConfig::read),
-            log: file.table("log", LogConfig::read),
-            store: file.table("store", StoreConfig::read),
-            collect: file.table("collect", CollectConfig::read),
-            servers: ServerConfig::read_all(file),
+            http: HttpConfig::default(),
+            log: LogConfig::default(),
+            store: StoreConfig::default(),
+            collect: CollectConfig::default(),
+            servers: Vec::new(),
+            rules: built_in_rules().to_vec(),
+            channels: ChannelsConfig::default(),
+            contacts: Vec::new(),
+            routes: Vec::new(),
         }
     }
 }

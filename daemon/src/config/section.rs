@@ -4,6 +4,8 @@
 //! what is known: every other key in the table is then refused, so the list of
 //! keys is written once.
 
+#[cfg(test)]
+use std::collections::BTreeSet;
 use std::{collections::BTreeMap, ops::Range};
 
 use toml::{
@@ -18,14 +20,21 @@ pub(super) struct Reader {
     text: String,
     file: String,
     problems: Vec<Problem>,
-    /// Keys that could have been given and were not.
+    /// Keys that were asked for: those that the file gives, and those that it does not.
     #[cfg(test)]
-    pub(super) absent: Vec<String>,
+    pub(super) given: BTreeSet<String>,
+    #[cfg(test)]
+    pub(super) absent: BTreeSet<String>,
 }
 
 /// The line of a place in `text`, from 1.
 pub(super) fn line_of(text: &str, at_bytes: usize) -> usize {
     1 + text.bytes().take(at_bytes).filter(|&byte| byte == b'\n').count()
+}
+
+/// The table that stands in the array `key` of `table` at place `at`.
+pub(super) fn element<'t>(table: &'t DeTable<'t>, key: &str, at: usize) -> Option<&'t DeTable<'t>> {
+    table.get(key)?.get_ref().as_array()?.get(at)?.get_ref().as_table()
 }
 
 impl Reader {
@@ -36,7 +45,9 @@ impl Reader {
             file: file.to_owned(),
             problems: Vec::new(),
             #[cfg(test)]
-            absent: Vec::new(),
+            given: BTreeSet::new(),
+            #[cfg(test)]
+            absent: BTreeSet::new(),
         }
     }
 
@@ -176,6 +187,54 @@ impl Section<'_> {
         self.reader.section(path, span, table, read)
     }
 
+    /// The table `key`; `None` where the file has none, or no table.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> Option<T> {
+        let path = self.path_of(key);
+        let (span, value) = self.find(key)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some(self.reader.section(path, span, table, read)),
+            other => {
+                self.reader.note(span, &path, not_a_table(other));
+                None
+            }
+        }
+    }
+
+    /// The tables written `[key.NAME]`, whose names are free, by name; each is such as `example`.
+    pub(super) fn named<T>(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        mut read: impl FnMut(&str, &mut Section<'_>) -> T,
+    ) -> Vec<T> {
+        let path = self.path_of(key);
+        let Some((span, value)) = self.find(key) else { return Vec::new() };
+        let DeValue::Table(table) = value.get_ref() else {
+            self.reader.note(span, &path, not_a_table(value.get_ref()));
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (name, value) in table.iter() {
+            let (path, span) = (format!("{path}.{}", name.get_ref()), name.span());
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let read = |section: &mut Section<'_>| read(name.get_ref(), section);
+                    tables.push(self.reader.section(path, span, table, read));
+                }
+                other => {
+                    let reason =
+                        format!("must be a table such as {example}, not {}", a_type(other));
+                    self.reader.note(span, &path, reason);
+                }
+            }
+        }
+        tables
+    }
+
     /// The tables written `[[key]]`, in their order.
     pub(super) fn tables<T>(
         &mut self,
@@ -205,6 +264,22 @@ impl Section<'_> {
     /// Whether the file gives `key`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
+    }
+
+    /// Whether the file gives a table as `key`.
+    pub(super) fn has_table(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().is_table())
+    }
+
+    /// Whether the file gives `key` as anything but an empty array.
+    pub(super) fn fills(&self, key: &str) -> bool {
+        let value = self.table.get(key).map(|value| value.get_ref());
+        value.is_some_and(|value| value.as_array().is_none_or(|array| !array.is_empty()))
+    }
+
+    /// Refuses the section as a whole, where it begins.
+    pub(super) fn refuse_whole(&mut self, reason: impl Into<String>) {
+        self.reader.note(self.span.clone(), &self.path, reason);
     }
 
     /// Refuses `key`, where it stands or, if it is absent, where the section begins.
@@ -240,8 +315,10 @@ impl<'a> Section<'a> {
         self.known.push(key);
         let found = self.table.get_key_value(key);
         #[cfg(test)]
-        if found.is_none() {
-            self.reader.absent.push(self.path_of(key));
+        {
+            let path = self.path_of(key);
+            let asked = &mut *self.reader;
+            if found.is_some() { &mut asked.given } else { &mut asked.absent }.insert(path);
         }
         found.map(|(name, value)| (name.span(), value))
     }

@@ -7,7 +7,7 @@ use std::{
 
 use toml::de::DeValue;
 
-use super::{collect::interval, section::Section, value};
+use super::{RuleConfig, Thresholds, collect::interval, section::Section, value};
 
 /// One monitored machine.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,6 +18,8 @@ pub struct ServerConfig {
     pub tags: BTreeMap<String, String>,
     /// What is read there. Empty means every bundled collector that applies.
     pub collectors: Vec<CollectorConfig>,
+    /// Its own limits, by metric.
+    pub thresholds: BTreeMap<String, Thresholds>,
 }
 
 /// One collector of a server: a plugin with its settings.
@@ -35,12 +37,13 @@ pub struct CollectorConfig {
 }
 
 impl ServerConfig {
-    pub(super) fn read_all(file: &mut Section<'_>) -> Vec<Self> {
+    /// Reads the servers, each with limits over those of `rules`.
+    pub(super) fn read_all(file: &mut Section<'_>, rules: &[RuleConfig]) -> Vec<Self> {
         let mut names = HashSet::new();
-        file.tables("server", |section| Self::read(section, &mut names))
+        file.tables("server", |section| Self::read(section, &mut names, rules))
     }
 
-    fn read(section: &mut Section<'_>, names: &mut HashSet<String>) -> Self {
+    fn read(section: &mut Section<'_>, names: &mut HashSet<String>, rules: &[RuleConfig]) -> Self {
         let name = section.value("name", value::name).unwrap_or_default();
         if !section.has("name") {
             section.refuse("name", "is missing, every server needs one");
@@ -48,12 +51,17 @@ impl ServerConfig {
             section.refuse("name", format!("is `{name}`, as another server's"));
         }
         let mut collectors = HashSet::new();
-        Self {
+        let mut server = Self {
             name,
             tags: section.entries("tags", tag),
             collectors: section
                 .tables("collector", |section| CollectorConfig::read(section, &mut collectors)),
-        }
+            thresholds: BTreeMap::new(),
+        };
+        // Which rules hold depends on the name and the tags.
+        let held: Vec<&RuleConfig> = rules.iter().filter(|rule| rule.holds_for(&server)).collect();
+        server.thresholds = Thresholds::read_all(section, &held);
+        server
     }
 }
 

@@ -8,7 +8,10 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{CollectorConfig, Config, Problem, section::line_of};
+use super::{
+    CollectorConfig, Config, Problem,
+    section::{element, line_of},
+};
 
 impl Config {
     /// What is wrong with the settings of collectors, as `judge` says of each:
@@ -38,10 +41,6 @@ impl Config {
         problems.sort();
         problems
     }
-}
-
-fn element<'t>(table: &'t DeTable<'t>, key: &str, at: usize) -> Option<&'t DeTable<'t>> {
-    table.get(key)?.get_ref().as_array()?.get(at)?.get_ref().as_table()
 }
 
 /// The part of a collector's settings that `key` names, as far as it is

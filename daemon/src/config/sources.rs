@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, ConfigError, places::surroundings};
+use super::{Config, ConfigError, Problem, places::surroundings};
 
 /// What the command line says. Kept by whoever reads the configuration again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,17 +33,39 @@ impl Sources {
     /// folders of `--plugins` before those of the file, and `store.path` the
     /// state folder that counts.
     pub fn load(&self) -> Result<Config, ConfigError> {
-        let mut config = Config::load(self.file().as_deref())?;
+        self.load_judged(|_, _, _| Vec::new())
+    }
+
+    /// The same, judged by `judge` as well, which is given the configuration, its text, and what problems call
+    /// the file. What both find comes in one answer.
+    pub fn load_judged(
+        &self,
+        judge: impl FnOnce(&Config, &str, &str) -> Vec<Problem>,
+    ) -> Result<Config, ConfigError> {
+        if let Some(missing) = self.plugins.iter().find(|folder| !folder.is_dir()) {
+            return Err(ConfigError::Plugins(missing.clone()));
+        }
+        let read =
+            |path: PathBuf| Config::text(&path).map(|text| (text, path.display().to_string()));
+        let text = self.file().map(read).transpose()?;
+        let (mut config, mut problems) = match &text {
+            Some((text, file)) => Config::judge(text, file),
+            None => (Config::default(), Vec::new()),
+        };
+        config.collect.plugins.splice(0..0, self.plugins.iter().cloned());
+        if let Some((text, file)) = &text {
+            problems.extend(judge(&config, text, file));
+        }
+        if !problems.is_empty() {
+            problems.sort();
+            return Err(ConfigError::Invalid(problems));
+        }
         if let Some(listen) = self.listen {
             config.http.listen = listen;
             if let Some(reason) = config.http.exposure() {
                 return Err(ConfigError::Listen { listen, reason });
             }
         }
-        if let Some(missing) = self.plugins.iter().find(|folder| !folder.is_dir()) {
-            return Err(ConfigError::Plugins(missing.clone()));
-        }
-        config.collect.plugins.splice(0..0, self.plugins.iter().cloned());
         config.store.path = Some(self.state_over(|| Ok(config.store.path.clone()))?);
         Ok(config)
     }
@@ -51,7 +73,7 @@ impl Sources {
     /// The state folder. The file is read only where its word counts, so that a
     /// refused one does not keep a command from its daemon.
     pub fn state(&self) -> Result<PathBuf, ConfigError> {
-        self.state_over(|| Ok(Config::load(self.file().as_deref())?.store.path))
+        self.state_over(|| Ok(Config::load_for_command(self.file().as_deref())?.store.path))
     }
 
     /// `--state`, else the environment, else what is `configured`, else the
@@ -98,6 +120,23 @@ mod tests {
         assert_eq!(config.collect.plugins, [ours, theirs]);
         assert_eq!(config.store.path, Some("/state".into()));
         assert_eq!(sources.state().unwrap(), Path::new("/state"));
+    }
+
+    /// The daemon's secrets are for its own eyes.
+    #[test]
+    fn who_must_not_read_the_secrets_still_finds_the_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("b.toml");
+        let write = |text: &str| std::fs::write(&file, text).unwrap();
+        let sources = Sources { config: Some(file.clone()), ..Sources::default() };
+        if std::env::var_os("BARTIZAN_STATE").or(std::env::var_os("STATE_DIRECTORY")).is_some() {
+            return; // They stand over the file.
+        }
+        write("store.path = '/s'\n[channel.webhook]\nsecret_file = '/nonexistent'");
+        assert_eq!(sources.state().unwrap(), Path::new("/s"));
+        assert!(sources.load().is_err());
+        write("store.pth = '/s'");
+        assert!(sources.state().is_err());
     }
 
     #[test]

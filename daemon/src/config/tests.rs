@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -10,7 +11,10 @@ use std::{
 
 use serde_json::json;
 
-use super::{Config, ConfigError, LogFormat, section::Reader};
+use super::{
+    BodyType, Config, ConfigError, GroupBy, Language, LogFormat, MailTls, NoData, Pattern,
+    Severity, Side, SmsConfig, Take, effective_rules, section::Reader,
+};
 
 const EXAMPLE: &str = include_str!("../../example.toml");
 
@@ -74,6 +78,50 @@ fn everything_that_is_given_arrives() {
 }
 
 #[test]
+fn all_that_is_given_about_alerts_arrives() {
+    let text = include_str!("cases/valid/alerts.toml");
+    let config = Config::parse(text, "alerts.toml").unwrap();
+
+    let rule = |name: &str| config.rules.iter().find(|rule| rule.name == name);
+    assert!(rule("cpu").is_none(), "switched off");
+    let disk = rule("disk").unwrap();
+    assert_eq!((disk.take, disk.over), (Take::Max, Duration::from_secs(5400)));
+    assert_eq!(disk.no_data, NoData::Alert);
+    assert_eq!(disk.labels[1], ("mount".into(), Pattern::new("!/snap/*")));
+    let (minutes, warning) =
+        (|minutes: u64| Duration::from_secs(60 * minutes), disk.warning.unwrap());
+    assert_eq!((warning.side, warning.at, warning.clear), (Side::Above, 0.8, 0.75));
+    assert_eq!((warning.hold, disk.clear_for), (minutes(5), minutes(2)));
+    let critical = disk.critical.unwrap();
+    assert_eq!((critical.clear, critical.hold), (0.95, Duration::ZERO), "unless given");
+    let frost = rule("frost").unwrap().critical.unwrap();
+    assert_eq!((frost.side, frost.at, frost.clear), (Side::Below, -20.0, -15.0));
+
+    let rules = effective_rules(&config.rules, &config.servers[0]);
+    let disk = rules.iter().find(|rule| rule.name == "disk").unwrap();
+    assert_eq!((disk.warning.unwrap().at, disk.warning.unwrap().hold), (0.5, minutes(1)));
+    assert_eq!(disk.critical, Some(critical));
+    assert!(rules.iter().any(|rule| rule.name == "memory_available_bytes"));
+
+    let email = config.channels.email.unwrap();
+    assert_eq!((email.host.as_str(), email.port, email.tls), ("::1", 25, MailTls::None));
+    let Some(SmsConfig::Http(gateway)) = config.channels.sms else { panic!("no gateway") };
+    assert_eq!(gateway.body_type, BodyType::Form);
+    assert_eq!(gateway.headers["Authorization"], "Bearer {secret}");
+    assert_eq!((gateway.accepted.len(), gateway.refused.len()), (2, 1));
+    assert!(config.channels.webhook.secret_file.is_some());
+    let [lead, ops] = &config.contacts[..] else { panic!("{:?}", config.contacts) };
+    assert_eq!((ops.name.as_str(), ops.language, ops.email.len()), ("ops", Language::Zh, 2));
+    assert_eq!((lead.language, lead.sms.len()), (Language::En, 1));
+    let [first, second] = &config.routes[..] else { panic!("{:?}", config.routes) };
+    assert_eq!(first.levels, [Severity::Warning, Severity::Critical]);
+    assert_eq!(first.group_by, [GroupBy::Server, GroupBy::Rule]);
+    assert_eq!((first.group_wait, first.remind_every), (Some(Duration::ZERO), Some(minutes(240))));
+    assert_eq!((first.goes_on, second.goes_on), (true, false));
+    assert_eq!((second.group_by.as_slice(), second.group_wait), (&[GroupBy::Server][..], None));
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Config::load(Some(Path::new("/nonexistent.toml"))).unwrap_err();
     assert_eq!(error.to_string(), "failed to read configuration `/nonexistent.toml`");
@@ -84,28 +132,49 @@ fn the_example_is_the_default() {
     assert_eq!(Config::parse(EXAMPLE, "example.toml").unwrap(), Config::default());
 }
 
-/// Keys without a default stand in the example behind a `#` without a space.
+/// Keys without a default stand in the example behind a `#` without a space, and other ways of
+/// writing a section behind `##`.
 #[test]
 fn the_example_names_every_key_and_no_other() {
-    let whole: String = EXAMPLE
-        .lines()
-        .map(|line| line.strip_prefix('#').filter(|key| !key.starts_with(' ')).unwrap_or(line))
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    let mut reader = Reader::new(&whole, "example.toml");
-    let config = reader.read(Config::read);
-
-    assert_eq!(reader.absent, [""; 0], "the example does not name these");
-    assert_eq!(reader.problems(), [], "the example names what nobody knows");
-    assert_eq!(config.servers.len(), 1);
-    assert_eq!(config.servers[0].collectors.len(), 1);
+    let behind = |line: &'static str, mark: &str| -> Option<&'static str> {
+        line.strip_prefix(mark).filter(|key| !key.starts_with([' ', '#']))
+    };
+    let joined = |lines: Vec<&str>| lines.join("\n");
+    let whole = joined(EXAMPLE.lines().map(|line| behind(line, "#").unwrap_or(line)).collect());
+    let other = joined(EXAMPLE.lines().filter_map(|line| behind(line, "##")).collect());
+    let (mut given, mut absent) = (BTreeSet::new(), BTreeSet::new());
+    for text in [whole, other] {
+        let mut reader = Reader::new(&text, "example.toml");
+        let config = reader.read(Config::read);
+        given.append(&mut reader.given);
+        absent.append(&mut reader.absent);
+        // The files that it names are nowhere.
+        let mut problems = reader.problems();
+        problems.retain(|problem| !problem.reason.ends_with("there is no such file"));
+        assert_eq!(problems, [], "the example names what nobody knows");
+        assert_eq!(
+            (config.servers.len(), config.rules.len()),
+            (1, Config::default().rules.len() + 1)
+        );
+    }
+    // Whatever metric it is shown with.
+    let general = |path: String| match path.strip_prefix("server.thresholds.") {
+        Some(metric) => {
+            metric.split('.').skip(1).fold("thresholds".into(), |all, key| all + "." + key)
+        }
+        None => path,
+    };
+    let [given, absent]: [BTreeSet<String>; 2] =
+        [given, absent].map(|paths| paths.into_iter().map(general).collect());
+    let unnamed: Vec<_> = absent.difference(&given).collect();
+    assert_eq!(unnamed, [""; 0], "the example does not name these");
 }
 
 proptest::proptest! {
     /// Whatever the file holds, the answer is a configuration or a list of problems.
     #[test]
     fn no_text_brings_the_reader_down(
-        text in "([a-z._]{0,8}( = )?|\\[{0,2}server\\]{0,2}|\"\\PC{0,6}\"|[0-9]|\\{|\\}|\n){0,24}"
+        text in "([a-z._]{0,8}( = )?|\\[{0,2}(server|rule|route|contact|channel)\\]{0,2}|(warning|match|sms|notify)( = )?|\"\\PC{0,6}\"|[0-9]|\\{|\\}|\n){0,24}"
     ) {
         if let Err(error) = Config::parse(&text, "any.toml") {
             proptest::prop_assert!(matches!(error, ConfigError::Invalid(problems) if !problems.is_empty()));

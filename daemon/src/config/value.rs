@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
+use super::nearest;
+
 /// The type of a value, with its article.
 pub(super) fn a_type(value: &DeValue<'_>) -> String {
     let name = value.type_str();
@@ -22,6 +24,61 @@ pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
 /// `true` or `false`.
 pub(super) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("must be true or false, not {}", a_type(value)))
+}
+
+/// A finite number, with a fraction or without.
+pub(super) fn number(value: &DeValue<'_>) -> Result<f64, String> {
+    let number = match value {
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number as f64)
+        }
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        other => return Err(format!("must be a number, not {}", a_type(other))),
+    };
+    let finite = number.filter(|number: &f64| number.is_finite());
+    finite.ok_or_else(|| "must be a finite number".into())
+}
+
+/// A port.
+pub(super) fn port(value: &DeValue<'_>) -> Result<u16, String> {
+    let number = number(value)?;
+    let port = Some(number as u16).filter(|&port| port > 0 && f64::from(port) == number);
+    port.ok_or_else(|| format!("is {number}, must be a port from 1 to 65535"))
+}
+
+/// One of a few words, each with what it stands for.
+pub(super) fn choice<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Result<T, String> {
+    let word = text(value)?;
+    if let Some((_, meaning)) = words.iter().find(|(known, _)| *known == word) {
+        return Ok(*meaning);
+    }
+    let known: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
+    Err(format!("is `{}`, must be {}{}", word.escape_debug(), any_of(&known), meant(word, known)))
+}
+
+/// The words with commas and an `or` between them.
+pub(super) fn any_of(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        words => words.concat(),
+    }
+}
+
+/// What to ask who wrote `word`, in the words that are known; empty where none is near.
+pub(super) fn meant<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    nearest(word, known).map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default()
+}
+
+/// Text that says something: not empty, of one line, and not too long.
+pub(super) fn line(value: &DeValue<'_>, length_max: usize) -> Result<String, String> {
+    let text = text(value)?;
+    if text.trim().is_empty() {
+        return Err("is empty".into());
+    }
+    if text.chars().count() > length_max || text.contains(char::is_control) {
+        return Err(format!("must be one line of at most {length_max} characters"));
+    }
+    Ok(text.into())
 }
 
 /// A duration as people write it, such as `"10s"` or `"1h 30m"`.
@@ -82,9 +139,13 @@ fn bytes(text: &str) -> Option<u64> {
 
 /// A name that is safe in a path, a URL and a label, such as `web-1.example.org`.
 pub(super) fn name(value: &DeValue<'_>) -> Result<String, String> {
+    plain_name(text(value)?)
+}
+
+/// `name`, if it is safe in a path, a URL and a label.
+pub(super) fn plain_name(name: &str) -> Result<String, String> {
     /// As long as a host name may be.
     const LENGTH_MAX: usize = 253;
-    let name = text(value)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if begins && name.len() <= LENGTH_MAX && name.chars().all(fits) {
@@ -135,6 +196,13 @@ fn json(value: &DeValue<'_>) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_listed_as_people_list_them() {
+        assert_eq!(any_of(&["a"]), "a");
+        assert_eq!(any_of(&["a", "b"]), "a or b");
+        assert_eq!(any_of(&["a", "b", "c"]), "a, b or c");
+    }
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
