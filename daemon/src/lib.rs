@@ -14,6 +14,7 @@
 pub mod cli;
 pub mod collector;
 pub mod config;
+pub mod detect;
 pub mod fleet;
 pub mod http;
 pub mod live;

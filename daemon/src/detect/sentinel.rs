@@ -1,0 +1,265 @@
+//! All that is judged of one server: its detectors, fed by frames, by silence, and by time.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    Transition,
+    detector::FRESH_INTERVALS,
+    recall::Recall,
+    subject::{collector_state, server_state},
+    watched::{Scene, Watched},
+};
+use crate::{
+    config::RuleConfig,
+    series::{Catalog, Frame, SeriesId},
+};
+
+/// Judges one server. Pure: it is told what happened and when, and gives out what changed.
+#[derive(Debug)]
+pub struct Sentinel {
+    scene: Scene,
+    catalog: Arc<Catalog>,
+    rules: Vec<Arc<RuleConfig>>,
+    collectors: BTreeMap<Arc<str>, Seen>,
+    series: HashMap<SeriesId, Watched>,
+    /// Whether each collector brings samples, by its name.
+    states: BTreeMap<Arc<str>, Watched>,
+    /// Whether the server is there.
+    presence: Watched,
+    offline: bool,
+    /// What time it is.
+    clock_ms: i64,
+    /// When a collector last brought samples.
+    heard_ms: Option<i64>,
+    transitions: Vec<Transition>,
+}
+
+/// What was last heard of a collector.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    interval_ms: i64,
+    at_ms: i64,
+}
+
+/// A collector of which nothing was heard for this long is silent, however short its interval.
+const SILENT_MIN_MS: i64 = 5_000;
+/// A clock that moves further than this between two looks, or back by more, does not tell how much time has passed.
+const STEP_MS: i64 = 3_000;
+/// A busy machine may take a second to come to what was read every 100 ms.
+const LATE_INTERVAL_MIN_MS: i64 = 1_000;
+
+impl Sentinel {
+    /// A sentinel of the server called `server`, for which `rules` hold, as of `now_ms`. It goes on from what
+    /// `recall` says; what of it nobody judges any more is withdrawn.
+    pub fn new(
+        server: Arc<str>,
+        collectors: impl IntoIterator<Item = (Arc<str>, i64)>,
+        rules: Vec<RuleConfig>,
+        catalog: Arc<Catalog>,
+        recall: Recall,
+        now_ms: i64,
+    ) -> Self {
+        let seen = |interval_ms: i64| Seen { interval_ms, at_ms: now_ms };
+        let collectors: BTreeMap<_, _> =
+            collectors.into_iter().map(|(name, interval_ms)| (name, seen(interval_ms))).collect();
+        let scene =
+            Scene { server: server.clone(), silent: BTreeMap::new(), recall, began_ms: now_ms };
+        let mut sentinel = Self {
+            states: BTreeMap::new(),
+            presence: Watched::new(server_state(&server).into(), now_ms),
+            scene,
+            catalog,
+            rules: rules.into_iter().map(Arc::new).collect(),
+            collectors,
+            series: HashMap::new(),
+            offline: false,
+            clock_ms: now_ms,
+            heard_ms: None,
+            transitions: Vec::new(),
+        };
+        let Self { presence, rules, scene, transitions, collectors, states, .. } = &mut sentinel;
+        presence.judge_by(rules, scene, now_ms, transitions);
+        for (name, seen) in &*collectors {
+            let series = collector_state(&server, name, seen.interval_ms).into();
+            let mut state = Watched::new(series, now_ms);
+            state.judge_by(rules, scene, now_ms, transitions);
+            states.insert(name.clone(), state);
+        }
+        sentinel.go_on(now_ms);
+        sentinel
+    }
+
+    /// Finds the series of what is remembered, and withdraws the rest.
+    fn go_on(&mut self, now_ms: i64) {
+        for metric in self.rules.iter().map(|rule| rule.metric.clone()).collect::<Vec<_>>() {
+            for id in self.catalog.of_metric(&self.scene.server, &metric) {
+                if self.series.contains_key(&id) {
+                    continue;
+                }
+                let Some(series) = self.catalog.get(id) else { continue };
+                let known = self.collectors.contains_key(&series.collector);
+                if known && self.scene.recall.remembers(&self.rules, &series) {
+                    let mut watched = Watched::new(series, now_ms);
+                    let Self { rules, scene, transitions, .. } = self;
+                    watched.judge_by(rules, scene, now_ms, transitions);
+                    self.series.insert(id, watched);
+                }
+            }
+        }
+        self.transitions.extend(self.scene.recall.withdraw_rest(now_ms));
+    }
+
+    /// It is `now_ms`. Whoever has a sentinel looks at the clock more often than every three seconds; where more has
+    /// passed than that, or less than nothing, the clock was set or the machine slept. What is remembered then moves
+    /// along, as if no time had passed: neither a breach nor silence is made of it, and nobody waits until an old
+    /// time comes again.
+    pub fn look(&mut self, now_ms: i64) {
+        let by_ms = now_ms - self.clock_ms;
+        if by_ms.abs() <= STEP_MS {
+            self.clock_ms = self.clock_ms.max(now_ms);
+            return;
+        }
+        self.clock_ms = now_ms;
+        self.scene.began_ms += by_ms;
+        self.heard_ms = self.heard_ms.map(|heard_ms| heard_ms + by_ms);
+        self.collectors.values_mut().for_each(|seen| seen.at_ms += by_ms);
+        let all = self.states.values_mut().chain(self.series.values_mut());
+        all.chain([&mut self.presence]).for_each(|watched| watched.shift(by_ms));
+    }
+
+    /// Takes what a collector has read.
+    pub fn frame(&mut self, frame: &Frame, now_ms: i64) {
+        self.look(now_ms);
+        let at_ms = self.not_ahead(frame.at_ms);
+        if self.is_late(frame) {
+            return;
+        }
+        self.scene.silent.remove(&frame.collector);
+        self.offline = false;
+        self.heard_ms = Some(self.clock_ms);
+        self.heard(&frame.collector, at_ms, 1.0);
+        let Self { scene, rules, transitions, .. } = self;
+        self.presence.turn(at_ms, 1.0, scene, transitions);
+        for sample in &frame.samples {
+            let watched = match self.series.get_mut(&sample.series) {
+                Some(watched) => watched,
+                None => {
+                    let Some(series) = self.catalog.get(sample.series) else { continue };
+                    let mut watched = Watched::new(series, now_ms);
+                    watched.judge_by(rules, scene, now_ms, transitions);
+                    self.series.entry(sample.series).or_insert(watched)
+                }
+            };
+            if watched.is_judged()
+                && let Some(series) = self.catalog.get(sample.series)
+            {
+                watched.is_now(series);
+            }
+            watched.take(at_ms, sample.value, scene, transitions);
+        }
+    }
+
+    /// A collector brought nothing, and should have.
+    pub fn missed(&mut self, collector: &Arc<str>, at_ms: i64, why: &Arc<str>) {
+        self.scene.silent.insert(collector.clone(), why.clone());
+        self.heard(collector, self.not_ahead(at_ms), 0.0);
+    }
+
+    /// A collector has nothing to bring on this machine.
+    pub fn absent(&mut self, collector: &Arc<str>, at_ms: i64) {
+        self.scene.silent.remove(collector);
+        self.heard(collector, self.not_ahead(at_ms), 1.0);
+    }
+
+    /// Nothing has been heard of the server for so long that it is offline. Whoever says so may not have heard yet
+    /// what has come since.
+    pub fn offline(&mut self, now_ms: i64) {
+        self.look(now_ms);
+        let fastest_ms = self.collectors.values().map(|seen| seen.interval_ms).min();
+        let fresh_ms = FRESH_INTERVALS * fastest_ms.unwrap_or(0).max(LATE_INTERVAL_MIN_MS);
+        let is_here = self.heard_ms.is_some_and(|heard_ms| self.clock_ms - heard_ms <= fresh_ms);
+        if is_here || std::mem::replace(&mut self.offline, true) {
+            return;
+        }
+        self.presence.turn(now_ms, 0.0, &self.scene, &mut self.transitions);
+        // What is wrong with a server that is not there, nobody knows.
+        for watched in self.states.values_mut().chain(self.series.values_mut()) {
+            watched.lose(now_ms, &self.scene, &mut self.transitions);
+        }
+    }
+
+    /// Lets time pass: timers that are due, values that are too old, collectors that say nothing at all.
+    pub fn advance(&mut self, now_ms: i64) {
+        self.look(now_ms);
+        let mut silent = Vec::new();
+        for (name, seen) in &self.collectors {
+            if now_ms - seen.at_ms > (3 * seen.interval_ms).max(SILENT_MIN_MS) {
+                silent.push(name.clone());
+            }
+        }
+        for name in silent.iter().filter(|_| !self.offline) {
+            let why = || "the collector reports nothing at all".into();
+            self.scene.silent.entry(name.clone()).or_insert_with(why);
+            if let Some(state) = self.states.get_mut(name) {
+                state.turn(now_ms, 0.0, &self.scene, &mut self.transitions);
+            }
+        }
+        let Self { scene, transitions, .. } = self;
+        self.presence.advance(now_ms, scene, transitions);
+        for watched in self.states.values_mut().chain(self.series.values_mut()) {
+            watched.advance(now_ms, scene, transitions);
+        }
+    }
+
+    /// Goes on by other rules from `now_ms` on.
+    pub fn follow(&mut self, rules: Vec<RuleConfig>, now_ms: i64) {
+        self.look(now_ms);
+        self.rules = rules.into_iter().map(Arc::new).collect();
+        let Self { scene, rules, transitions, .. } = self;
+        let all = self.states.values_mut().chain(self.series.values_mut());
+        for watched in all.chain([&mut self.presence]) {
+            watched.withdraw(rules, now_ms, scene, transitions);
+            watched.judge_by(rules, scene, now_ms, transitions);
+        }
+    }
+
+    /// When [`advance`](Self::advance) has something to do at the latest.
+    pub fn due_ms(&self) -> Option<i64> {
+        let all = self.states.values().chain(self.series.values()).chain([&self.presence]);
+        all.filter_map(Watched::due_ms).min()
+    }
+
+    /// Whether every sample of a collector is within its limit at `now_ms`, as [`normal`](super::normal()) says.
+    pub fn normal(&self, now_ms: i64) -> Option<bool> {
+        super::normal(self.series.values().flat_map(|watched| watched.beyond(&self.scene, now_ms)))
+    }
+
+    /// What has changed since the last call.
+    pub fn take(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
+    }
+
+    /// Whether a frame says nothing of the present: such a one is no cause for alarm.
+    fn is_late(&self, frame: &Frame) -> bool {
+        let seen = self.collectors.get(&frame.collector);
+        let interval_ms = seen.map_or(0, |seen| seen.interval_ms).max(LATE_INTERVAL_MIN_MS);
+        self.clock_ms - frame.at_ms > FRESH_INTERVALS * interval_ms
+    }
+
+    /// `at_ms`, or the present where it lies ahead: it was noted before the clock was set back.
+    fn not_ahead(&self, at_ms: i64) -> i64 {
+        if at_ms - self.clock_ms > STEP_MS { self.clock_ms } else { at_ms }
+    }
+
+    fn heard(&mut self, collector: &Arc<str>, at_ms: i64, state: f64) {
+        if let Some(seen) = self.collectors.get_mut(collector) {
+            seen.at_ms = seen.at_ms.max(at_ms);
+        }
+        if let Some(watched) = self.states.get_mut(collector).filter(|_| !self.offline) {
+            watched.turn(at_ms, state, &self.scene, &mut self.transitions);
+        }
+    }
+}
