@@ -117,6 +117,7 @@ fn monitor(name: &str, catalog: &Catalog, port: &LivePort) -> Machine {
         name: name.clone(),
         tags: Arc::new([("env".to_owned(), "prod".to_owned())].into()),
         state: ServerState::Up,
+        normal: Some(true),
         interval_ms: 1000,
         collectors_up: 5,
         collectors_down: 0,

@@ -4,10 +4,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::series::{Catalog, Frame, Gap, Kind, Rate, Series, SeriesId};
+use crate::{
+    config::Severity,
+    series::{Catalog, Frame, Gap, Kind, Rate, Series, SeriesId},
+};
 
 use super::{
-    messages::{LiveUpdate, ServerState, ServerStatus},
+    messages::{AlertRow, LiveUpdate, ServerState, ServerStatus},
     wall::Part,
 };
 
@@ -25,6 +28,9 @@ const FORGET_MS: i64 = 600_000;
 pub(super) struct Board {
     catalog: Arc<Catalog>,
     servers: BTreeMap<Arc<str>, Server>,
+    alerts: BTreeMap<Arc<str>, Arc<AlertRow>>,
+    /// Open incidents of each server that has any, and how bad each is.
+    open: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Severity>>,
     unplaced: u64,
 }
 
@@ -52,7 +58,13 @@ pub(super) struct Slot {
 impl Board {
     /// A board without servers.
     pub(super) fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, servers: BTreeMap::new(), unplaced: 0 }
+        Self {
+            catalog,
+            servers: BTreeMap::new(),
+            alerts: BTreeMap::new(),
+            open: BTreeMap::new(),
+            unplaced: 0,
+        }
     }
 
     /// All servers, by name.
@@ -63,6 +75,30 @@ impl Board {
     /// One server.
     pub(super) fn server(&self, name: &str) -> Option<&Server> {
         self.servers.get(name)
+    }
+
+    /// All incidents that are shown, by their number.
+    pub(super) fn alerts(&self) -> impl Iterator<Item = &Arc<AlertRow>> {
+        self.alerts.values()
+    }
+
+    /// The value that an incident is about: the present one while it lasts, else the last that was told of it.
+    pub(super) fn value_of(&self, alert: &AlertRow, now_ms: i64) -> Option<f64> {
+        if alert.closed_ms.is_some() || alert.unknown.is_some() {
+            return alert.value;
+        }
+        let is_it =
+            |slot: &&Slot| slot.series.metric == alert.metric && slot.series.labels == alert.labels;
+        let slots = self.servers.get(&alert.server).map(|server| server.slots.values());
+        let present = slots.and_then(|mut slots| slots.find(is_it)?.value(now_ms));
+        // What the daemon itself judges has no samples; of anything else, no sample means that the value is not known.
+        if alert.metric.starts_with("bartizan_") { alert.value } else { present }
+    }
+
+    /// How many open incidents a server has, and how bad the worst of them is.
+    pub(super) fn open(&self, server: &str) -> (u32, Option<Severity>) {
+        let Some(open) = self.open.get(server) else { return (0, None) };
+        (u32::try_from(open.len()).unwrap_or(u32::MAX), open.values().max().copied())
     }
 
     /// How many updates were about nobody known.
@@ -89,6 +125,31 @@ impl Board {
             },
             LiveUpdate::Gone(name) => {
                 self.servers.remove(&name);
+            }
+            LiveUpdate::Alert(row) => self.put(row),
+            LiveUpdate::NoAlert(id) => self.take(&id),
+            LiveUpdate::Alerts(rows) => {
+                self.alerts.clear();
+                self.open.clear();
+                rows.iter().for_each(|row| self.put(row.clone()));
+            }
+        }
+    }
+
+    fn put(&mut self, row: Arc<AlertRow>) {
+        self.take(&row.id);
+        if row.is_open() {
+            self.open.entry(row.server.clone()).or_default().insert(row.id.clone(), row.level);
+        }
+        self.alerts.insert(row.id.clone(), row);
+    }
+
+    fn take(&mut self, id: &str) {
+        let Some(row) = self.alerts.remove(id) else { return };
+        if let Some(open) = self.open.get_mut(&row.server) {
+            open.remove(id);
+            if open.is_empty() {
+                self.open.remove(&row.server);
             }
         }
     }
@@ -150,10 +211,9 @@ impl Server {
         self.status.state.max(seen)
     }
 
-    /// Whether every sample is within its limit: nobody has limits yet, so all
-    /// that is known to be there is; `None` where something is missing.
+    /// Whether every sample is within its limit; `None` where that is not known.
     pub(super) fn normal(&self, now_ms: i64) -> Option<bool> {
-        (self.state(now_ms) == ServerState::Up).then_some(true)
+        self.status.normal.filter(|_| self.state(now_ms) <= ServerState::Degraded)
     }
 
     /// Why `slot` has no fresh sample; `None` while it has.

@@ -14,7 +14,10 @@ use std::{
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::series::{Frame, Gap};
+use crate::{
+    config::{Severity, Side},
+    series::{Frame, Gap, Labels},
+};
 
 /// What the live actor accepts in its mailbox.
 #[derive(Debug)]
@@ -37,6 +40,66 @@ pub enum LiveUpdate {
     Server(ServerStatus),
     /// A server is no longer monitored.
     Gone(Arc<str>),
+    /// An incident, or something that may become one, as it is by now. Telling it again changes nothing.
+    Alert(Arc<AlertRow>),
+    /// One that is no longer shown.
+    NoAlert(Arc<str>),
+    /// All that are shown; any other is not.
+    Alerts(Arc<[Arc<AlertRow>]>),
+}
+
+/// An incident as viewers see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertRow {
+    /// Its number, or what tells one that is pending from all others.
+    pub id: Arc<str>,
+    /// Name of the server.
+    pub server: Arc<str>,
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// What is measured.
+    pub metric: Arc<str>,
+    /// Labels of the series.
+    pub labels: Labels,
+    /// Unit of value and limit.
+    pub unit: Arc<str>,
+    /// How bad it is, or was last, and how bad it was at worst.
+    pub level: Severity,
+    /// See `level`.
+    pub worst: Severity,
+    /// `pending`, `firing`, `clearing`, `resolved` or `withdrawn`.
+    pub state: &'static str,
+    /// Why there are no samples at present.
+    pub unknown: Option<Arc<str>>,
+    /// Whether it comes and goes so often that no more is told.
+    pub flapping: bool,
+    /// When it began.
+    pub opened_ms: i64,
+    /// When it was over.
+    pub closed_ms: Option<i64>,
+    /// When something pending counts.
+    pub due_ms: Option<i64>,
+    /// The value.
+    pub value: Option<f64>,
+    /// The limit, and its bad side.
+    pub limit: Option<(Side, f64)>,
+    /// The rule's own words for it.
+    pub summary: Option<Arc<str>>,
+    /// Who has taken it on, and when.
+    pub acknowledged: Option<(Arc<str>, i64)>,
+    /// Whether it began while the daemon was not running.
+    pub in_absence: bool,
+    /// Whether it is the absence of samples that is judged.
+    pub absence: bool,
+    /// How far what is told of it has come, by e-mail, SMS and webhook.
+    pub progress: [Option<&'static str>; 3],
+}
+
+impl AlertRow {
+    /// Whether it counts as an open incident.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, "firing" | "clearing")
+    }
 }
 
 /// What is known of a server besides its samples.
@@ -48,6 +111,8 @@ pub struct ServerStatus {
     pub tags: Arc<BTreeMap<String, String>>,
     /// Whether it is well.
     pub state: ServerState,
+    /// Whether every sample is within its limit; `None` if that is not known.
+    pub normal: Option<bool>,
     /// Time between two readings of its fastest collector.
     pub interval_ms: u32,
     /// Collectors that bring samples.

@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 use crate::{
+    config::Severity,
     series::{Catalog, Kind, Series, SeriesId, now_ms},
     supervision::Tree,
 };
@@ -81,6 +82,10 @@ pub struct ServerView {
     pub collectors_up: u32,
     /// Collectors that do not.
     pub collectors_down: u32,
+    /// Open incidents, and how bad the worst of them is.
+    pub incidents: u32,
+    /// See `incidents`.
+    pub level: Option<Severity>,
     /// The latest value of every gauge without labels, and of what is summed up
     /// over labels, by name. `None`: stale or unknown.
     pub latest: BTreeMap<Arc<str>, Option<f64>>,
@@ -162,7 +167,11 @@ impl LiveReader {
     pub(super) fn servers_at(&self, now_ms: i64) -> Vec<ServerView> {
         let mut state = lock(&self.0.state);
         state.take_in(now_ms);
-        state.board.servers().map(|server| view(server, now_ms)).collect()
+        let board = &state.board;
+        board
+            .servers()
+            .map(|server| view(server, board.open(&server.status.name), now_ms))
+            .collect()
     }
 
     /// Every series of a server that is or was, by number; `None` for a server
@@ -284,7 +293,7 @@ impl State {
     }
 }
 
-fn view(server: &Server, now_ms: i64) -> ServerView {
+fn view(server: &Server, (incidents, level): (u32, Option<Severity>), now_ms: i64) -> ServerView {
     let gauges = server
         .slots
         .values()
@@ -305,6 +314,8 @@ fn view(server: &Server, now_ms: i64) -> ServerView {
         interval_ms: status.interval_ms,
         collectors_up: status.collectors_up,
         collectors_down: status.collectors_down,
+        incidents,
+        level,
         latest,
     }
 }

@@ -13,11 +13,13 @@ pub enum Topic {
     Server(Arc<str>),
     /// `actors`: a row for each node of the supervision tree.
     Actors,
+    /// `alerts`: a row for each incident that lasts or ended lately, and for what may become one.
+    Alerts,
 }
 
 /// Why a name is no topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown topic; there are wall, wall:NAME, server:NAME and actors")]
+#[error("unknown topic; there are wall, wall:NAME, server:NAME, alerts and actors")]
 pub struct TopicError;
 
 impl Topic {
@@ -29,6 +31,7 @@ impl Topic {
         match text.split_once(':') {
             None if text == "wall" => Ok(Self::Wall),
             None if text == "actors" => Ok(Self::Actors),
+            None if text == "alerts" => Ok(Self::Alerts),
             Some((_, name)) if name.is_empty() || name.len() > Self::NAME_MAX => Err(TopicError),
             Some(("wall", name)) => Ok(Self::WallOf(name.into())),
             Some(("server", name)) => Ok(Self::Server(name.into())),
@@ -44,6 +47,7 @@ impl fmt::Display for Topic {
             Self::WallOf(name) => write!(f, "wall:{name}"),
             Self::Server(name) => write!(f, "server:{name}"),
             Self::Actors => f.write_str("actors"),
+            Self::Alerts => f.write_str("alerts"),
         }
     }
 }
@@ -54,7 +58,7 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for name in ["wall", "wall:web-1", "server:a:b", "actors"] {
+        for name in ["wall", "wall:web-1", "server:a:b", "actors", "alerts"] {
             assert_eq!(Topic::parse(name).map(|topic| topic.to_string()).as_deref(), Ok(name));
         }
         let long = format!("server:{}", "x".repeat(256));

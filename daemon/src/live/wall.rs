@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::series::Series;
+use crate::{config::Severity, series::Series};
 
 use super::{
     board::{Server, Slot},
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Columns of the topics `wall` and `wall:NAME`.
-pub(super) const COLUMNS: [&str; 18] = [
+pub(super) const COLUMNS: [&str; 19] = [
     "state",
     "normal",
     "last_seen_ms",
@@ -29,6 +29,7 @@ pub(super) const COLUMNS: [&str; 18] = [
     "cores",
     "uptime",
     "temperature",
+    "level",
 ];
 
 /// What a series plays in its server's row.
@@ -132,8 +133,12 @@ fn physical_interfaces(server: &Server) -> Vec<&str> {
     physical.filter_map(|slot| slot.series.labels.get("interface")).collect()
 }
 
-/// The cells of `server`, in the order of [`COLUMNS`].
-pub(super) fn cells(server: &Server, now_ms: i64) -> [Cell; COLUMNS.len()] {
+/// The cells of `server` with `open` incidents, in the order of [`COLUMNS`].
+pub(super) fn cells(
+    server: &Server,
+    (open, worst): (u32, Option<Severity>),
+    now_ms: i64,
+) -> [Cell; COLUMNS.len()] {
     let row = Summary::new(server, now_ms);
     let status = &server.status;
     [
@@ -143,8 +148,7 @@ pub(super) fn cells(server: &Server, now_ms: i64) -> [Cell; COLUMNS.len()] {
         Cell::Integer(status.interval_ms.into()),
         Cell::Integer(status.collectors_up.into()),
         Cell::Integer(status.collectors_down.into()),
-        // Nobody judges samples yet, so there is never an incident.
-        Cell::Integer(0),
+        Cell::Integer(open.into()),
         Cell::Tags(status.tags.clone()),
         Cell::rounded(row.cpu, 4),
         Cell::rounded(row.memory, 4),
@@ -156,5 +160,6 @@ pub(super) fn cells(server: &Server, now_ms: i64) -> [Cell; COLUMNS.len()] {
         Cell::number(row.cores),
         Cell::rounded(row.uptime, 0),
         Cell::rounded(row.temperature, 1),
+        worst.map_or(Cell::Null, |worst| Cell::Static(worst.name())),
     ]
 }

@@ -203,6 +203,7 @@ impl Server {
             name: self.name.clone(),
             tags: self.tags.clone(),
             state: self.health.judge(now),
+            normal: None,
             interval_ms: whole_ms(self.interval),
             collectors_up: self.health.count(HeardOf::Samples),
             collectors_down: self.health.count(HeardOf::Nothing),

@@ -127,6 +127,7 @@ impl Rig {
             name: name.into(),
             tags: Arc::new([("env".to_owned(), "prod".to_owned())].into()),
             state: ServerState::Up,
+            normal: Some(true),
             interval_ms: 1000,
             collectors_up: 5,
             collectors_down: 0,

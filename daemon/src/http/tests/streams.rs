@@ -100,7 +100,7 @@ async fn who_breaks_the_protocol_is_closed_with_the_reason_and_nobody_else_is() 
     for (message, code, word) in [
         (Message::text("x".repeat(17 * 1024)), 1009, "16384"),
         (Message::text("{"), 1008, "not a message"),
-        (Message::text(r#"{"t":"sub","topics":["alerts"]}"#), 1008, "unknown topic"),
+        (Message::text(r#"{"t":"sub","topics":["alarms"]}"#), 1008, "unknown topic"),
         (Message::text(r#"{"t":"sub","topics":[],"hz":9}"#), 1008, "hz is 0 or 1"),
         (Message::text(json!({"t": "sub", "topics": many}).to_string()), 1008, "64 topics"),
         (Message::binary(vec![0]), 1003, "text"),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
+mod alerts;
 mod rig;
 
 use std::{sync::Arc, time::Duration};

@@ -8,8 +8,7 @@ use crate::{
     live::{
         Live, LiveReader, Resume, Subscription, Topic,
         messages::{LivePort, LiveUpdate, ServerState, ServerStatus},
-        rows::SERVER_COLUMNS,
-        wall,
+        rows::columns,
     },
     series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, SeriesId},
     supervision::Tree,
@@ -49,6 +48,7 @@ impl Rig {
             name: name.into(),
             tags: Arc::default(),
             state: ServerState::Up,
+            normal: Some(true),
             interval_ms: 1000,
             collectors_up: 1,
             collectors_down: 0,
@@ -216,7 +216,7 @@ impl Viewer {
     }
 
     pub(super) fn cell(&self, topic: &str, id: &str, column: &str) -> Value {
-        let columns: &[&str] = if topic == "wall" { &wall::COLUMNS } else { &SERVER_COLUMNS };
+        let columns = columns(&Topic::parse(topic).unwrap());
         let column = columns.iter().position(|known| *known == column).unwrap();
         self.tables[topic].1[id][column].clone()
     }
