@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  plugin_host ─frames─► plugin ─► collector ─► server ─┬─► store
+//!                                                       ├─► detect ─► alert ─► people
 //!                                                       └─► live ─► http ─► web
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! nouns the pure decisions. Another module's `messages` may be named; its
 //! `actor` only by whoever spawns it. `tests/tidy.rs` keeps all of this true.
 
+pub mod alert;
 pub mod cli;
 pub mod collector;
 pub mod config;

@@ -41,6 +41,17 @@ impl StateChanges {
         self.0.is_empty()
     }
 
+    /// What a state that held `kept` holds then: a state for tests.
+    #[cfg(test)]
+    pub(crate) fn apply_to(self, kept: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+        for (key, value) in self.0 {
+            match value {
+                Some(value) => kept.insert(key, value),
+                None => kept.remove(&key),
+            };
+        }
+    }
+
     /// Appends `later`, which counts where both have a word on the same key.
     pub fn extend(&mut self, later: Self) {
         self.0.extend(later.0);
