@@ -18,6 +18,7 @@ use std::{
 };
 
 use bartizan::{
+    alert::Alert,
     http::{
         HttpActor, HttpArguments, Names, Token, bind, bind_control,
         messages::{AnswerFuture, History, HistoryStats, Limits, PluginList},
@@ -68,6 +69,7 @@ async fn serve() {
         live: live.reader(),
         history: Arc::new(NoHistory),
         plugins: Arc::new(PluginList::default),
+        alerts: Alert::restored(Default::default(), Arc::default(), "hub".into()).desk(),
         tree: tree.clone(),
         assets: |_| None,
         version: env!("CARGO_PKG_VERSION"),

@@ -3,48 +3,21 @@
 //! More than the start asks for: settings of collectors are judged by the
 //! schemas of their plugins as well, where these are found.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use super::{
-    Failure,
-    output::print,
-    plugin::{FolderArguments, scan},
-};
-use crate::{
-    config::{CollectorConfig, Config, ConfigError},
-    manifest::validate,
-    plugin::PluginCatalog,
-};
+use super::{Failure, output::print, plugin::FolderArguments};
+use crate::{config::Config, plugin::PluginCatalog};
 
 /// Says that the configuration is fine, or fails with all that is wrong with it.
 pub(super) fn check(arguments: FolderArguments) -> Result<ExitCode, Failure> {
     let sources = arguments.sources();
-    let file = sources.file();
-    if let Some(path) = &file {
-        let read = |source| ConfigError::Read { path: path.clone(), source };
-        let text = fs::read_to_string(path).map_err(read)?;
-        let name = path.display().to_string();
-        let (mut config, mut problems) = Config::judge(&text, &name);
-        config.collect.plugins.splice(0..0, sources.plugins.iter().cloned());
-        let catalog = scan(&config);
-        problems
-            .extend(config.judge_settings(&text, &name, |collector| judge(&catalog, collector)));
-        problems.sort();
-        if !problems.is_empty() {
-            return Err(ConfigError::Invalid(problems).into());
-        }
-    }
-    let config = sources.load()?;
-    print(&verdict(file.as_deref(), &config, &scan(&config)))?;
+    let config = sources.load_judged(|config, text, file| {
+        let catalog = PluginCatalog::of(config);
+        let settings = catalog.judge_settings(config, text, file);
+        [settings, catalog.judge_metrics(config, text, file)].concat()
+    })?;
+    print(&verdict(sources.file().as_deref(), &config, &PluginCatalog::of(&config)))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the plugin's schema says of a collector's settings; nothing where there is no such plugin.
-fn judge(catalog: &PluginCatalog, collector: &CollectorConfig) -> Vec<(String, String)> {
-    let Some(plugin) = catalog.find(&collector.plugin) else { return Vec::new() };
-    let judged = validate(&plugin.manifest.config_schema, &collector.config);
-    let problems = judged.err().unwrap_or_default();
-    problems.into_iter().map(|problem| (problem.key, problem.text)).collect()
 }
 
 fn verdict(file: Option<&Path>, config: &Config, catalog: &PluginCatalog) -> String {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, client::conn::http1, header::HOST};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Request, client::conn::http1, header::HOST, http::request::Builder};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::{net::UnixStream, time::timeout};
@@ -16,8 +16,8 @@ use tokio::{net::UnixStream, time::timeout};
 /// Name of the control socket within the state folder.
 const SOCKET: &str = "control.sock";
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an answer may take: a test of a contact waits for its channels.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Longest answer that is read: every point that one may hold, for hundreds of series.
 const ANSWER_MAX_BYTES: usize = 256 << 20;
@@ -56,14 +56,25 @@ struct Refusal {
 /// The body of the answer to `GET path` of the daemon whose state is in `state`.
 /// Waits for it; not to be called from within a tokio runtime.
 pub(super) fn get(state: &Path, path: &str) -> Result<Bytes, ClientError> {
+    send(state, Request::get(path), Bytes::new())
+}
+
+/// The body of the answer to `POST path` with `body`, JSON; otherwise as [`get`].
+pub(super) fn post(state: &Path, path: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
+    send(state, Request::post(path), body.into())
+}
+
+fn send(state: &Path, request: Builder, body: Bytes) -> Result<Bytes, ClientError> {
     let broken = |error: io::Error| ClientError::Ask(error.into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(broken)?.block_on(async {
-        timeout(PATIENCE, ask(&state.join(SOCKET), path)).await.unwrap_or(Err(ClientError::Silent))
+        let socket = state.join(SOCKET);
+        let asked = ask(&socket, request, body);
+        timeout(PATIENCE, asked).await.unwrap_or(Err(ClientError::Silent))
     })
 }
 
-async fn ask(socket: &Path, path: &str) -> Result<Bytes, ClientError> {
+async fn ask(socket: &Path, request: Builder, body: Bytes) -> Result<Bytes, ClientError> {
     let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::Absent(socket.into()),
         _ => ClientError::Connect { path: socket.into(), source },
@@ -72,9 +83,9 @@ async fn ask(socket: &Path, path: &str) -> Result<Bytes, ClientError> {
         .await
         .map_err(|error| ClientError::Ask(error.into()))?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(path)
+    let request = request
         .header(HOST, "localhost")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|error| ClientError::Ask(error.into()))?;
     let response =
         sender.send_request(request).await.map_err(|error| ClientError::Ask(error.into()))?;

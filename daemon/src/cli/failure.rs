@@ -42,6 +42,9 @@ pub(super) enum Failure {
         /// The metric asked for.
         metric: String,
     },
+    /// A contact was not reached by every way; the hops were printed.
+    #[error("failed to reach `{0}` by every way")]
+    NotReached(String),
     /// The file is no plugin that we can use.
     #[error("failed to read plugin `{}`", path.display())]
     PluginFile {

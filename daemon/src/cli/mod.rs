@@ -10,12 +10,15 @@
 //! - Commands that ask about a running daemon speak with it over
 //!   `<state>/control.sock`; none names an actor.
 
+mod alert;
 mod check;
 mod client;
 mod describe;
+mod explain;
 mod failure;
 mod history;
 mod moment;
+mod notify;
 mod output;
 mod plugin;
 mod query;
@@ -58,6 +61,12 @@ enum Command {
     /// Shows plugins: those a daemon would use, or what a file says of itself.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Shows incidents, takes them on, and says why they are.
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
+    /// Tests the ways to a contact.
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Runs plugins. Started by the daemon, not by people.
     #[command(hide = true)]
     PluginHost {
@@ -101,6 +110,8 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check::check(check),
         Some(Command::Query(query)) => query::query(query),
         Some(Command::Plugin(command)) => plugin::plugin(command),
+        Some(Command::Alert(command)) => alert::alert(command),
+        Some(Command::Notify(command)) => notify::notify(command),
         Some(Command::PluginHost { arguments }) => return plugin_host::run(arguments),
     };
     done.unwrap_or_else(|failure| failure.report())

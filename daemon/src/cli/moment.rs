@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use crate::series::whole_ms;
+
 /// A point in time, given by a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
@@ -18,8 +20,8 @@ impl Moment {
     /// Milliseconds since 1970.
     pub(super) fn at_ms(self, now_ms: i64) -> i64 {
         match self {
-            Self::Ago(ago) => now_ms.saturating_sub(milliseconds(ago)),
-            Self::At(at) => at.duration_since(UNIX_EPOCH).map_or(0, milliseconds),
+            Self::Ago(ago) => now_ms.saturating_sub(whole_ms(ago)),
+            Self::At(at) => at.duration_since(UNIX_EPOCH).map_or(0, whole_ms),
         }
     }
 }
@@ -52,8 +54,10 @@ pub(super) fn utc(at_ms: i64) -> String {
     }
 }
 
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+/// A length of time in whole seconds.
+pub(super) fn span(ms: i64) -> String {
+    let seconds = u64::try_from(ms / 1000).unwrap_or_default();
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use object::read::ReadCache;
 
 use super::{Failure, describe::describe, output::print, table};
 use crate::{
-    config::{Config, Sources},
+    config::Sources,
     manifest::read_section,
-    plugin::{FoundPlugin, PluginCatalog, PluginFolder, RefusedFile},
+    plugin::{FoundPlugin, PluginCatalog, RefusedFile},
 };
 
 /// What is asked about plugins.
@@ -51,18 +51,12 @@ impl FolderArguments {
 /// Answers a question about plugins.
 pub(super) fn plugin(command: PluginCommand) -> Result<ExitCode, Failure> {
     match command {
-        PluginCommand::List(folders) => print(&list(&scan(&folders.sources().load()?)))?,
+        PluginCommand::List(folders) => {
+            print(&list(&PluginCatalog::of(&folders.sources().load()?)))?
+        }
         PluginCommand::Info { file } => print(&describe(&read(&file)?))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The plugins that a daemon with this configuration would find.
-pub(super) fn scan(config: &Config) -> PluginCatalog {
-    // Without a path of its own, a program has no folder beside it.
-    let executable = std::env::current_exe().unwrap_or_default();
-    let folders = PluginFolder::search_path(&[], &config.collect.plugins, &executable);
-    PluginCatalog::scan(&folders)
 }
 
 fn list(PluginCatalog { found, refused }: &PluginCatalog) -> String {

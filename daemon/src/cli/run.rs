@@ -31,7 +31,7 @@ impl RunArguments {
 /// Runs the daemon until it is told to stop.
 pub(super) fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     let sources = arguments.sources();
-    let config = sources.load()?;
+    let config = sources.load_judged(root::judge)?;
     logging::start(&config.log)?;
     Ok(root::run(config, sources)?)
 }

@@ -11,11 +11,13 @@ use super::{
     membership::{Change, Member, changes, members},
 };
 use crate::{
-    config::Config,
+    alert::messages::AlertPort,
+    config::{Config, RuleConfig, effective_rules},
     live::messages::{LivePort, LiveUpdate},
     plugin::PluginPort,
-    server::{ServerActor, ServerArguments},
-    store::StorePort,
+    series::Catalog,
+    server::{ServerActor, ServerArguments, ServerMessage},
+    store::{StorePort, StoreReader},
     supervision::{ChildSpec, Children, Node, Restart, start_with, until_pulse},
 };
 
@@ -44,6 +46,12 @@ pub struct Ports {
     pub store: StorePort,
     /// Shows them.
     pub live: LivePort,
+    /// The series, shared with everybody.
+    pub catalog: Arc<Catalog>,
+    /// Knows when a server was last seen.
+    pub history: StoreReader,
+    /// Keeps incidents.
+    pub alerts: AlertPort,
 }
 
 /// What the fleet remembers between messages.
@@ -125,7 +133,7 @@ impl Fleet {
         let members = members(config, &self.this_machine);
         for change in changes(&self.members, &members) {
             match change {
-                Change::Start(member) => self.start(member),
+                Change::Start(member) => self.start(member, &config.rules),
                 Change::Stop(name) => {
                     info!(server = name, "server no longer watched");
                     self.children.stop(&child_id(&name)).await;
@@ -133,25 +141,40 @@ impl Fleet {
                 }
                 Change::Replace(member) => {
                     self.children.stop(&child_id(&member.0.name)).await;
-                    self.start(member);
+                    self.start(member, &config.rules);
                 }
             }
         }
+        for (server, _) in &members {
+            if let Some(cell) = self.children.cell(&child_id(&server.name)) {
+                let rules = effective_rules(&config.rules, server);
+                // The cast fails only if it has stopped, and then it is started with these.
+                let _ = ActorRef::from(cell.clone()).cast(ServerMessage::Rules(rules));
+            }
+        }
+        self.ports
+            .alerts
+            .watch(members.iter().map(|(server, _)| server.name.as_str().into()).collect());
         self.members = members;
     }
 
-    fn start(&mut self, (server, interval): Member) {
+    fn start(&mut self, (server, interval): Member, rules: &[RuleConfig]) {
+        let rules = effective_rules(rules, &server);
         let id = child_id(&server.name);
         let name: Arc<str> = server.name.into();
         let tags = Arc::new(server.tags);
-        let Ports { plugins, store, live } = self.ports.clone();
+        let Ports { plugins, store, live, catalog, history, alerts } = self.ports.clone();
         let start = start_with(ServerActor::default, move |node| ServerArguments {
             name: name.clone(),
             tags: tags.clone(),
             collectors: server.collectors.clone(),
             interval,
+            rules: rules.clone(),
             plugins: plugins.clone(),
+            catalog: catalog.clone(),
             store: store.clone(),
+            history: history.clone(),
+            alerts: alerts.clone(),
             live: live.clone(),
             node,
         });

@@ -44,10 +44,15 @@ pub(super) fn changes(before: &[Member], after: &[Member]) -> Vec<Change> {
     let stops = gone.map(|(server, _)| Change::Stop(server.name.clone()));
     let others = after.iter().filter_map(|member| match find(before, &member.0.name) {
         None => Some(Change::Start(member.clone())),
-        Some(known) if known != *member => Some(Change::Replace(member.clone())),
+        Some(known) if !is_read_alike(&known, member) => Some(Change::Replace(member.clone())),
         Some(_) => None,
     });
     stops.chain(others).collect()
+}
+
+/// Whether both are read in the same way: other limits are no reason to stop and start its collectors.
+fn is_read_alike((one, one_interval): &Member, (other, other_interval): &Member) -> bool {
+    (&one.tags, &one.collectors, one_interval) == (&other.tags, &other.collectors, other_interval)
 }
 
 fn bundled(name: &str) -> CollectorConfig {

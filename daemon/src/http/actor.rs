@@ -14,6 +14,7 @@ use tokio_util::{
 };
 
 use crate::{
+    alert::messages::AlertDesk,
     live::LiveReader,
     supervision::{Node, Tree, until_pulse},
 };
@@ -52,6 +53,8 @@ pub struct HttpArguments {
     pub history: Arc<dyn History>,
     /// Which plugins there are.
     pub plugins: PluginLister,
+    /// Incidents and notices.
+    pub alerts: AlertDesk,
     /// Who runs.
     pub tree: Tree,
     /// Files of the page.
@@ -95,6 +98,7 @@ impl Actor for HttpActor {
             live: arguments.live,
             history: arguments.history,
             plugins: arguments.plugins,
+            alerts: arguments.alerts,
             tree: arguments.tree,
             assets: arguments.assets,
             version: arguments.version,

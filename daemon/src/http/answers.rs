@@ -29,7 +29,7 @@ use super::{
 };
 
 /// Services without which the daemon is not ready: children of the root.
-const SERVICES: [&str; 5] = ["store", "plugin", "live", "http", "fleet"];
+const SERVICES: [&str; 6] = ["store", "plugin", "alert", "live", "http", "fleet"];
 
 type Answered = Result<Response, Rejection>;
 
@@ -78,6 +78,7 @@ pub(super) fn metrics(context: Arc<Context>) -> Response {
         uptime_seconds: context.started.elapsed().as_secs_f64(),
         history: context.history.stats(),
         live: context.live.stats(),
+        alerts: context.alerts.stats(),
         counters: &context.counters,
         tree: &context.tree.root().view(),
     });

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{live::LiveReader, supervision::Tree};
+use crate::{alert::messages::AlertDesk, live::LiveReader, supervision::Tree};
 
 use super::{
     Assets,
@@ -21,6 +21,7 @@ pub(super) struct Context {
     pub(super) live: LiveReader,
     pub(super) history: Arc<dyn History>,
     pub(super) plugins: PluginLister,
+    pub(super) alerts: AlertDesk,
     pub(super) tree: Tree,
     pub(super) assets: Assets,
     pub(super) version: &'static str,

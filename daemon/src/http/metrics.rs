@@ -10,7 +10,11 @@ use std::{
     },
 };
 
-use crate::{live::LiveStats, supervision::NodeView};
+use crate::{
+    alert::messages::{AlertStats, WayView},
+    live::LiveStats,
+    supervision::NodeView,
+};
 
 use super::messages::HistoryStats;
 
@@ -47,6 +51,7 @@ pub(super) struct Facts<'a> {
     pub(super) uptime_seconds: f64,
     pub(super) history: HistoryStats,
     pub(super) live: LiveStats,
+    pub(super) alerts: AlertStats,
     pub(super) counters: &'a Counters,
     pub(super) tree: &'a NodeView,
 }
@@ -69,6 +74,17 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
     text.counter("bartizan_live_dropped_updates", help, live.dropped);
     let help = "Updates about a server whose status is not known.";
     text.counter("bartizan_live_unplaced_updates", help, live.unplaced);
+
+    text.gauge("bartizan_alert_incidents", "Incidents that last.", facts.alerts.open);
+    let help = "Times that a server had to offer its transitions again because alerts were busy.";
+    text.counter("bartizan_alert_refused_updates", help, facts.alerts.refused);
+    text.family("bartizan_alert_notices", "gauge", "Notices that are kept, by way and progress.");
+    for WayView { way, count, .. } in &facts.alerts.ways {
+        for (progress, count) in count {
+            let labels = format!("{{way=\"{}\",progress=\"{progress}\"}}", way.name());
+            text.sample("bartizan_alert_notices", &labels, count);
+        }
+    }
 
     text.family("bartizan_http_requests", "counter", "Requests, by status of the answer.");
     for (status, count) in &*counters.requests.lock().unwrap_or_else(PoisonError::into_inner) {

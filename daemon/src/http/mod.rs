@@ -22,6 +22,8 @@
 mod accept;
 mod access;
 mod actor;
+mod alert_views;
+mod alerts;
 mod answers;
 mod assets;
 mod context;

@@ -89,7 +89,7 @@ pub(super) fn series(text: &str, now_ms: i64) -> Result<Query, Problem> {
     })
 }
 
-fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
+pub(super) fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(Problem::bad_request(format!("`{name}` is given twice; give it once"))),
@@ -112,7 +112,7 @@ fn truth(value: &str) -> Result<bool, Problem> {
     value.parse().map_err(bad)
 }
 
-fn unknown(name: &str, known: &str) -> Problem {
+pub(super) fn unknown(name: &str, known: &str) -> Problem {
     Problem::bad_request(format!("unknown key `{name}` in the query; known here: {known}"))
 }
 

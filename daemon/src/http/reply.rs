@@ -59,6 +59,11 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
+    pub(super) fn post_required() -> Self {
+        let detail = "this address takes POST alone";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "post_required", detail)
+    }
+
     /// What a rejected request is told.
     pub(super) fn of(rejection: &Rejection) -> Self {
         if let Some(problem) = rejection.find::<Self>() {
@@ -70,6 +75,14 @@ impl Problem {
         if is_upgrade {
             let detail = "the stream is a WebSocket, version 13: send the headers of its handshake";
             return Self::new(StatusCode::BAD_REQUEST, "websocket_required", detail);
+        }
+        if rejection.find::<reject::PayloadTooLarge>().is_some() {
+            let detail = "the body is longer than what is wanted here";
+            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail);
+        }
+        if rejection.find::<reject::LengthRequired>().is_some() {
+            let detail = "send the body in one piece, with its content-length";
+            return Self::new(StatusCode::LENGTH_REQUIRED, "length_required", detail);
         }
         if rejection.find::<MethodNotAllowed>().is_some() {
             return Self::method_not_allowed();
@@ -91,7 +104,8 @@ impl Reply for Problem {
         let headers = response.headers_mut();
         match self.status {
             StatusCode::METHOD_NOT_ALLOWED => {
-                headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+                let allowed = if self.code == "post_required" { "POST" } else { "GET, HEAD" };
+                headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
             }
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -11,7 +11,7 @@ use warp::{
 
 use super::{
     access::{Right, is_reading},
-    answers,
+    alerts, answers,
     context::{Context, Visit},
     query,
     reply::{Problem, json, secured},
@@ -39,7 +39,7 @@ pub(super) fn all(context: &Arc<Context>) -> Routes {
 
 /// A route that answers for itself whatever is wrong with a request to its
 /// address, so that no other route is asked.
-fn settled<F>(route: F) -> BoxedFilter<(Response,)>
+pub(super) fn settled<F>(route: F) -> BoxedFilter<(Response,)>
 where
     F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
 {
@@ -71,7 +71,7 @@ fn permitted() -> BoxedFilter<()> {
 }
 
 /// Refuses every method but GET and HEAD.
-fn reading() -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
+pub(super) fn reading() -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
     let judge = |method: Method| async move {
         is_reading(&method)
             .then_some(())
@@ -80,7 +80,7 @@ fn reading() -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
     warp::method().and_then(judge).untuple_one()
 }
 
-fn with(
+pub(super) fn with(
     context: &Arc<Context>,
 ) -> impl Filter<Extract = (Arc<Context>,), Error = Infallible> + Clone + use<> {
     let context = context.clone();
@@ -88,7 +88,7 @@ fn with(
 }
 
 /// The query string; empty where there is none.
-fn raw_query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone + use<> {
+pub(super) fn raw_query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone + use<> {
     warp::query::raw().or(warp::any().map(String::new)).unify()
 }
 
@@ -144,7 +144,7 @@ fn api_routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .and_then(answers::series);
     let short = health.or(ready).unify().or(servers).unify().or(actors).unify().boxed();
     let long = plugins.or(metrics).unify().or(settled(list)).unify().or(settled(series)).unify();
-    short.or(long).unify().boxed()
+    short.or(long).unify().or(alerts::routes(context)).unify().boxed()
 }
 
 fn metrics_route(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
@@ -152,7 +152,7 @@ fn metrics_route(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
 }
 
 /// A route that needs nothing but the context.
-fn read(
+pub(super) fn read(
     context: &Arc<Context>,
     path: BoxedFilter<()>,
     answer: fn(Arc<Context>) -> Response,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use serde::Serialize;
 
 use crate::{
+    config::Severity,
     live::{ServerView as LiveServer, messages::ServerState},
     series::{Gap, Kind, Labels, Series, SeriesId},
     store::messages::{Answer, SeriesAnswer},
@@ -45,6 +46,7 @@ struct ServerView<'a> {
     interval_ms: u32,
     collectors: CollectorsView,
     incidents: u32,
+    level: Option<Severity>,
     latest: &'a BTreeMap<Arc<str>, Option<f64>>,
 }
 
@@ -64,8 +66,8 @@ impl<'a> ServersView<'a> {
             last_seen_ms: server.last_seen_ms,
             interval_ms: server.interval_ms,
             collectors: CollectorsView { up: server.collectors_up, down: server.collectors_down },
-            // Nobody judges samples yet, so there is never an incident.
-            incidents: 0,
+            incidents: server.incidents,
+            level: server.level,
             latest: &server.latest,
         });
         Self { servers: servers.collect() }

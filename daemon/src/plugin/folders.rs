@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::config::Config;
+
 /// The system's folder of plugins.
 const SYSTEM: &str = "/usr/lib/bartizan/plugins";
 
@@ -49,6 +51,13 @@ impl PluginFolder {
         }
         folders.push(Self { path: SYSTEM.into(), kind: FolderKind::System });
         folders
+    }
+
+    /// All folders that a daemon with this configuration searches.
+    pub fn of(config: &Config) -> Vec<Self> {
+        // Without a place of its own the program still finds what is installed and configured.
+        let executable = std::env::current_exe().unwrap_or_default();
+        Self::search_path(&[], &config.collect.plugins, &executable)
     }
 
     /// Whether the project's own plugins are found here.

@@ -30,6 +30,7 @@ pub(crate) mod frames;
 mod host;
 mod image;
 mod instance;
+mod judgement;
 mod line;
 mod link;
 pub(crate) mod log_budget;

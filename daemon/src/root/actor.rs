@@ -3,10 +3,11 @@
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
-use super::{messages::RootMessage, readiness::Readiness, services::plugin_folders};
+use super::{messages::RootMessage, readiness::Readiness};
 use crate::{
+    alert::messages::AlertMessage,
     fleet::FleetMessage,
-    plugin::PluginMessage,
+    plugin::{PluginFolder, PluginMessage},
     supervision::{ActorState, ChildSpec, Children, Fallen, Tree},
 };
 
@@ -74,7 +75,8 @@ impl Actor for RootActor {
             RootMessage::Reloaded(config) => {
                 root.readiness.reloading();
                 if let Some(config) = config {
-                    root.tell("plugin", PluginMessage::Rescan(plugin_folders(&config)));
+                    root.tell("plugin", PluginMessage::Rescan(PluginFolder::of(&config)));
+                    root.tell("alert", AlertMessage::Reload(config.clone()));
                     root.tell("fleet", FleetMessage::Reload(config));
                 }
                 root.readiness.reloaded();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  open: state folder, store, socket      (a failure here is exit 1, with the fix)
-//!    └─► root ─► store ─► plugin ─► live ─► http ─► fleet     stopped in reverse
+//!    └─► root ─► store ─► plugin ─► alert ─► live ─► http ─► fleet     stopped in reverse
 //! ```
 //!
 //! # Invariants
@@ -24,4 +24,4 @@ mod run;
 mod services;
 
 pub use opened::StartError;
-pub use run::run;
+pub use run::{judge, run};

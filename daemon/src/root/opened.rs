@@ -10,14 +10,14 @@ use tokio::{
 };
 use tracing::info;
 
-use super::services::plugin_folders;
 use crate::{
+    alert::Alert,
     config::Config,
     http::{self, HttpError, Listener, Names, Token},
     live::{Live, messages::LivePort},
     plugin::{PluginCatalog, PluginPort},
     series::Catalog,
-    store::{OpenedStore, Store, StoreError, StoreIntake, StorePort, StoreReader},
+    store::{OpenedStore, StatePort, Store, StoreError, StoreIntake, StorePort, StoreReader},
     supervision::Tree,
 };
 
@@ -32,6 +32,9 @@ pub(super) struct Opened {
     pub(super) intake: StoreIntake,
     pub(super) store: StorePort,
     pub(super) reader: StoreReader,
+    pub(super) states: StatePort,
+    pub(super) alert: Alert,
+    pub(super) base_url: Arc<str>,
     pub(super) plugins: PluginPort,
     pub(super) live_port: LivePort,
     pub(super) live: Live,
@@ -85,10 +88,12 @@ impl Opened {
         let catalog = Arc::new(Catalog::default());
         let (path, store_config, known) = (state.clone(), config.store.clone(), catalog.clone());
         let opened = spawn_blocking(move || Store::open(&path, &store_config, &known));
-        let opened = opened.await.map_err(|_| StartError::Thread)??;
+        let mut opened = opened.await.map_err(|_| StartError::Thread)??;
+        let this_machine = this_machine();
+        let alert = Alert::restored(opened.take_kept(), config.clone(), this_machine.clone());
 
-        let folders = plugin_folders(&config);
-        let plugins = spawn_blocking(move || PluginCatalog::scan(&folders));
+        let scanned = config.clone();
+        let plugins = spawn_blocking(move || PluginCatalog::of(&scanned));
         let plugins = plugins.await.map_err(|_| StartError::Plugins)?;
 
         let listen = config.http.listen;
@@ -97,7 +102,6 @@ impl Opened {
         let address = listener.address().map_err(|source| StartError::System { step, source })?;
         let control = http::bind_control(&state.join("control.sock"))?;
         let token = Token::load_or_create(&state)?;
-        let this_machine = this_machine();
         let names = Names::new(address, &this_machine, config.http.public_url.as_deref());
         info!(%address, state = %state.display(), "listening");
         let base = config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -117,6 +121,9 @@ impl Opened {
             intake,
             store,
             reader,
+            states: StatePort::default(),
+            alert,
+            base_url: base.into(),
             plugins: PluginPort::new(plugins),
             live_port,
             live,

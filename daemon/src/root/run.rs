@@ -25,8 +25,9 @@ use super::{
     services::services,
 };
 use crate::{
-    config::{Config, Sources},
+    config::{Config, Problem, Sources},
     logging::chain,
+    plugin::PluginCatalog,
     supervision::Fallen,
     systemd::Systemd,
 };
@@ -144,7 +145,7 @@ impl Signals {
 
 /// Reads the configuration again. One that is refused changes nothing.
 fn reload(root: &ActorRef<RootMessage>, config: &ArcSwap<Config>, sources: &Sources) {
-    let message = match sources.load() {
+    let message = match sources.load_judged(judge) {
         Ok(new) => {
             let former = config.load();
             if former.http != new.http || former.log != new.log || former.store != new.store {
@@ -162,6 +163,17 @@ fn reload(root: &ActorRef<RootMessage>, config: &ArcSwap<Config>, sources: &Sour
     };
     // The cast fails only if the root has fallen, and then the daemon ends.
     let _ = root.cast(message);
+}
+
+/// What only the plugins know of a configuration: which metrics there are. Read only where somebody has rules about
+/// some, for it costs a look at every plugin file.
+pub fn judge(config: &Config, text: &str, file: &str) -> Vec<Problem> {
+    let own_rules = config.rules != Config::default().rules;
+    let thresholds = config.servers.iter().any(|server| !server.thresholds.is_empty());
+    if !own_rules && !thresholds {
+        return Vec::new();
+    }
+    PluginCatalog::of(config).judge_metrics(config, text, file)
 }
 
 #[cfg(test)]

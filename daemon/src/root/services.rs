@@ -7,12 +7,13 @@ use ractor::Actor;
 
 use super::{adapters, opened::Opened};
 use crate::{
+    alert::{AlertActor, AlertArguments},
     config::Config,
     fleet::{FleetActor, FleetArguments, Ports},
     http::{HttpActor, HttpArguments, messages::Limits},
     live::{LiveActor, LiveArguments},
-    plugin::{PluginActor, PluginArguments, PluginFolder},
-    store::{StatePort, StoreActor, StoreArguments},
+    plugin::{PluginActor, PluginArguments},
+    store::{StoreActor, StoreArguments},
     supervision::{ChildSpec, Node, Restart, start_with},
 };
 
@@ -25,6 +26,7 @@ pub(super) fn services(opened: &Opened, config: &Arc<ArcSwap<Config>>) -> Vec<Ch
     vec![
         service("store", 3_000, || StoreActor, store(opened, config)),
         service("plugin", 1_500, || PluginActor, plugin(opened)),
+        service("alert", 1_800, AlertActor::default, alert(opened, config)),
         service("live", 500, || LiveActor, live(opened)),
         service("http", 2_000, || HttpActor, http(opened)),
         service("fleet", 2_000, FleetActor::default, fleet(opened, config)),
@@ -53,24 +55,18 @@ fn store(
     let path = opened.state.clone();
     let config = config.load().store.clone();
     let (catalog, intake) = (opened.catalog.clone(), opened.intake.clone());
-    let (reader, opened) = (opened.reader.clone(), opened.opened_store.clone());
+    let (reader, states) = (opened.reader.clone(), opened.states.clone());
+    let opened = opened.opened_store.clone();
     move |node| StoreArguments {
         path: path.clone(),
         config: config.clone(),
         catalog: catalog.clone(),
         intake: intake.clone(),
         reader: reader.clone(),
-        states: StatePort::default(),
+        states: states.clone(),
         opened: opened.clone(),
         node,
     }
-}
-
-/// Where plugin files are looked for.
-pub(super) fn plugin_folders(config: &Config) -> Vec<PluginFolder> {
-    // Without a place of its own the daemon still finds what is installed and configured.
-    let executable = std::env::current_exe().unwrap_or_default();
-    PluginFolder::search_path(&[], &config.collect.plugins, &executable)
 }
 
 fn plugin(opened: &Opened) -> impl Fn(Node) -> PluginArguments + Send + Sync + use<> {
@@ -81,6 +77,23 @@ fn plugin(opened: &Opened) -> impl Fn(Node) -> PluginArguments + Send + Sync + u
         port: port.clone(),
         executable: PathBuf::from("/proc/self/exe"),
         memory_max: PluginArguments::MEMORY_MAX,
+    }
+}
+
+fn alert(
+    opened: &Opened,
+    config: &Arc<ArcSwap<Config>>,
+) -> impl Fn(Node) -> AlertArguments + Send + Sync + use<> {
+    let (alert, states) = (opened.alert.clone(), opened.states.clone());
+    let (live, base_url) = (opened.live_port.clone(), opened.base_url.clone());
+    let config = config.clone();
+    move |node| AlertArguments {
+        alert: alert.clone(),
+        config: config.load_full(),
+        states: states.clone(),
+        live: live.clone(),
+        base_url: base_url.clone(),
+        node,
     }
 }
 
@@ -96,6 +109,7 @@ fn http(opened: &Opened) -> impl Fn(Node) -> HttpArguments + Send + Sync + use<>
     let live = opened.live.reader();
     let history = adapters::history(opened.reader.clone());
     let plugins = adapters::plugins(opened.plugins.clone());
+    let alerts = opened.alert.desk();
     move |node| HttpArguments {
         listener: listener.clone(),
         control: control.clone(),
@@ -104,6 +118,7 @@ fn http(opened: &Opened) -> impl Fn(Node) -> HttpArguments + Send + Sync + use<>
         live: live.clone(),
         history: history.clone(),
         plugins: plugins.clone(),
+        alerts: alerts.clone(),
         tree: tree.clone(),
         assets: bartizan_web::asset,
         version: env!("CARGO_PKG_VERSION"),
@@ -121,6 +136,9 @@ fn fleet(
         plugins: opened.plugins.clone(),
         store: opened.store.clone(),
         live: opened.live_port.clone(),
+        catalog: opened.catalog.clone(),
+        history: opened.reader.clone(),
+        alerts: opened.alert.port(),
     };
     let (config, this_machine) = (config.clone(), opened.this_machine.clone());
     move |node| FleetArguments {

@@ -8,20 +8,23 @@ use std::{
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::{
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{HeardOf, ServerMessage, health::Health, intake::Intake};
+use super::{HeardOf, ServerMessage, health::Health, intake::Intake, watch::Watch};
 use crate::{
+    alert::messages::AlertPort,
     collector::{CollectorActor, CollectorArguments, ReportPort},
-    config::CollectorConfig,
+    config::{CollectorConfig, RuleConfig},
+    detect::{Recall, Sentinel},
     live::messages::{LivePort, LiveUpdate, ServerState, ServerStatus},
     plugin::{InstanceSpec, PluginPort},
-    series::now_ms,
-    store::StorePort,
+    series::{self, Catalog, now_ms},
+    store::{StorePort, StoreReader},
     supervision::{ChildSpec, Children, Node, Restart, start_with, until_pulse},
 };
 
@@ -40,10 +43,18 @@ pub struct ServerArguments {
     pub collectors: Vec<CollectorConfig>,
     /// Time between two readings, where a collector does not say otherwise.
     pub interval: Duration,
+    /// What is judged of it.
+    pub rules: Vec<RuleConfig>,
     /// Opens plugin instances.
     pub plugins: PluginPort,
+    /// The series, shared with everybody.
+    pub catalog: Arc<Catalog>,
     /// Keeps samples.
     pub store: StorePort,
+    /// Knows when it was last seen.
+    pub history: StoreReader,
+    /// Keeps incidents.
+    pub alerts: AlertPort,
     /// Shows them.
     pub live: LivePort,
     /// Its place in the tree.
@@ -56,6 +67,9 @@ pub struct Server {
     tags: Arc<BTreeMap<String, String>>,
     interval: Duration,
     health: Health,
+    normal: Option<bool>,
+    rules: watch::Sender<Vec<RuleConfig>>,
+    offline: mpsc::Sender<()>,
     told: Option<(ServerStatus, Instant)>,
     live: LivePort,
     node: Node,
@@ -85,7 +99,9 @@ impl Actor for ServerActor {
         myself: ActorRef<ServerMessage>,
         arguments: ServerArguments,
     ) -> Result<Server, ActorProcessingErr> {
-        let server = Server::new(&myself, arguments);
+        let seen_ms = arguments.history.last_seen(&arguments.name);
+        let recall = arguments.alerts.recall(&arguments.name, seen_ms).await;
+        let server = Server::new(&myself, arguments, recall);
         info!(server = %server.name, collectors = server.children.ids().count(), "server watched");
         myself.send_after(until_pulse(), || ServerMessage::Tick);
         Ok(server)
@@ -99,6 +115,9 @@ impl Actor for ServerActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ServerMessage::Tick => {
+                if server.intake.is_finished() {
+                    return Err("failed to take in what is read: its task has ended".into());
+                }
                 server.node.beat();
                 server.judge();
                 myself.send_after(until_pulse(), || ServerMessage::Tick);
@@ -108,6 +127,11 @@ impl Actor for ServerActor {
                 heard.iter().for_each(|heard| server.health.hear(heard, now));
                 server.judge();
             }
+            ServerMessage::Normal(normal) => {
+                server.normal = normal;
+                server.judge();
+            }
+            ServerMessage::Rules(rules) => drop(server.rules.send_replace(rules)),
             ServerMessage::Child(event) => server.children.handle(event)?,
         }
         Ok(())
@@ -135,20 +159,10 @@ impl Actor for ServerActor {
 }
 
 impl Server {
-    fn new(myself: &ActorRef<ServerMessage>, arguments: ServerArguments) -> Self {
-        let ServerArguments { name, tags, collectors, interval, plugins, store, live, node } =
-            arguments;
+    fn new(myself: &ActorRef<ServerMessage>, arguments: ServerArguments, recall: Recall) -> Self {
+        let ServerArguments { name, tags, collectors, interval, rules, .. } = arguments;
+        let ServerArguments { plugins, catalog, store, alerts, live, node, .. } = arguments;
         node.expect_beats(BEAT_LIMIT);
-        let (reports, received) = ReportPort::new(REPORTS_MAX);
-        let stop = CancellationToken::new();
-        let intake = Intake {
-            server: name.clone(),
-            reports: received,
-            store,
-            live: live.clone(),
-            actor: myself.clone(),
-            stop: stop.clone(),
-        };
         let mailbox = myself.clone();
         let mut children = Children::new(myself.get_cell(), node.clone(), move |event| {
             // The cast fails only if this server has stopped, and its children with it.
@@ -162,8 +176,30 @@ impl Server {
             collector.interval.unwrap_or_else(|| own.map_or(interval, |own| own.max(interval)))
         };
         let fastest = collectors.iter().map(interval_of).min().unwrap_or(interval);
-        let names = collectors.iter().map(|collector| Arc::from(collector.name.as_str()));
-        let health = Health::new(fastest, names, Instant::now());
+        let names: Vec<(Arc<str>, i64)> = collectors
+            .iter()
+            .map(|collector| {
+                (collector.name.as_str().into(), series::whole_ms(interval_of(collector)))
+            })
+            .collect();
+        let health =
+            Health::new(fastest, names.iter().map(|(name, _)| name.clone()), Instant::now());
+        let sentinel = Sentinel::new(name.clone(), names, rules, catalog.clone(), recall, now_ms());
+        let (reports, received) = ReportPort::new(REPORTS_MAX);
+        let stop = CancellationToken::new();
+        let (rules, other_rules) = watch::channel(Vec::new());
+        let (offline, is_offline) = mpsc::channel(1);
+        let intake = Intake {
+            server: name.clone(),
+            reports: received,
+            store,
+            live: live.clone(),
+            actor: myself.clone(),
+            watch: Watch::new(sentinel, alerts, tags.clone(), myself.clone()),
+            rules: other_rules,
+            offline: is_offline,
+            stop: stop.clone(),
+        };
         let mut read = HashSet::new();
         for collector in collectors {
             let interval = interval_of(&collector);
@@ -185,6 +221,9 @@ impl Server {
             tags,
             interval: fastest,
             health,
+            normal: None,
+            rules,
+            offline,
             told: None,
             live,
             node,
@@ -203,11 +242,15 @@ impl Server {
             name: self.name.clone(),
             tags: self.tags.clone(),
             state: self.health.judge(now),
-            normal: None,
+            normal: self.normal,
             interval_ms: whole_ms(self.interval),
             collectors_up: self.health.count(HeardOf::Samples),
             collectors_down: self.health.count(HeardOf::Nothing),
         };
+        if status.state == ServerState::Offline {
+            // One that is not taken is told again with the next tick.
+            let _ = self.offline.try_send(());
+        }
         let told = self.told.as_ref();
         if told.is_some_and(|(told, at)| *told == status && now - *at < TELL_AGAIN) {
             return;

@@ -4,17 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::ActorRef;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Heard, HeardOf, ServerMessage, silence::Silences};
+use super::{Heard, HeardOf, ServerMessage, silence::Silences, watch::Watch};
 use crate::{
     collector::{Outcome, Report},
+    config::RuleConfig,
     live::messages::{LivePort, LiveUpdate},
-    series::Frame,
+    series::{Frame, now_ms},
     store::{StorePort, messages::Batch},
 };
 
@@ -36,6 +37,12 @@ pub(super) struct Intake {
     pub(super) store: StorePort,
     pub(super) live: LivePort,
     pub(super) actor: ActorRef<ServerMessage>,
+    /// Judges what comes in.
+    pub(super) watch: Watch,
+    /// Other rules, when they come.
+    pub(super) rules: watch::Receiver<Vec<RuleConfig>>,
+    /// Told while nothing has been heard for so long that the server is offline.
+    pub(super) offline: mpsc::Receiver<()>,
     /// Asks it to take in what waits, and to stop.
     pub(super) stop: CancellationToken,
 }
@@ -60,21 +67,33 @@ impl Intake {
             {
                 reports.push(report);
             }
+            // Judged before it is stored: a disk that is slow delays no alarm.
+            self.watch.judge(&reports, &self.server);
             let mut round = Round::default();
             for report in reports.drain(..) {
                 round.add(&self.server, report, &mut silences);
             }
             self.pass_on(round).await;
         }
+        self.watch.farewell().await;
     }
 
-    /// The next report; none once it was asked to stop and nothing waits.
+    /// The next report; none once it was asked to stop and nothing waits. Meanwhile time passes for what is judged.
     async fn next(&mut self) -> Option<Report> {
-        tokio::select! {
-            biased;
-            report = self.reports.recv() => return report,
-            () = self.stop.cancelled() => self.reports.close(),
+        loop {
+            tokio::select! {
+                biased;
+                report = self.reports.recv() => return report,
+                () = self.stop.cancelled() => break,
+                Ok(()) = self.rules.changed() => {
+                    let rules = self.rules.borrow_and_update().clone();
+                    self.watch.follow(rules);
+                }
+                Some(()) = self.offline.recv() => self.watch.offline(),
+                () = sleep(self.watch.wait()) => self.watch.advance(),
+            }
         }
+        self.reports.close();
         self.reports.recv().await
     }
 
@@ -103,13 +122,13 @@ impl Round {
         let Report { collector, at_ms, outcome } = report;
         let of = match outcome {
             Outcome::Samples(samples) => {
-                self.batch.gaps.extend(silences.spoke(&collector, at_ms));
+                self.batch.gaps.extend(silences.spoke(&collector, at_ms, now_ms()));
                 let (server, collector) = (server.clone(), collector.clone());
                 self.batch.frames.push(Frame { server, collector, at_ms, samples });
                 HeardOf::Samples
             }
             Outcome::Missed(why) => {
-                self.batch.gaps.extend(silences.missed(&collector, at_ms, &why));
+                self.batch.gaps.extend(silences.missed(&collector, at_ms, &why, now_ms()));
                 HeardOf::Nothing
             }
             Outcome::Absent => HeardOf::Absent,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::supervision::ChildEvent;
+use crate::{config::RuleConfig, supervision::ChildEvent};
 
 /// What a server actor accepts.
 #[derive(Debug)]
@@ -11,6 +11,10 @@ pub enum ServerMessage {
     Tick,
     /// What its collectors reported. Sent by its intake, once for each batch.
     Heard(Vec<Heard>),
+    /// Whether it is normal has changed. Sent by its intake.
+    Normal(Option<bool>),
+    /// Other rules hold for it from now on. Sent by the fleet.
+    Rules(Vec<RuleConfig>),
     /// Something happened to a collector actor. Sent by its children.
     Child(ChildEvent),
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!  collectors ──reports──► intake ──batch──► store
 //!                            │  ◄──── ack ──────┘
+//!                            ├──judged by the sentinel──► alert
 //!                            ├──samples, gaps──► live
 //!                            └──who was heard──► ServerActor ──state──► live
 //! ```
@@ -13,6 +14,8 @@
 //!   had its time ([`ACK_LIMIT`]): a slow disk holds up nobody.
 //! - A collector's silence begins a gap with its first missed slot, and ends it
 //!   with its next samples; the reason travels with it.
+//! - What comes in is judged before it is stored: no alarm waits for a disk. Only what has changed leaves for the
+//!   alert actor, and nothing of it is dropped while that one is busy.
 //! - Samples never pass the actor's mailbox; it hears only who was heard.
 //! - The state (`up`, `degraded`, `unknown`, `offline`) is judged by the actor's
 //!   own timer, so that silence is noticed though nothing arrives.
@@ -24,6 +27,7 @@ mod messages;
 mod silence;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use actor::{ServerActor, ServerArguments};
 pub use intake::ACK_LIMIT;

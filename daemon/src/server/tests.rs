@@ -5,19 +5,25 @@
 use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ACK_LIMIT, Heard, HeardOf, ServerActor, ServerArguments, ServerMessage, intake::Intake,
+    watch::Watch,
 };
 use crate::{
+    alert::Alert,
     collector::{Outcome, Report, ReportPort},
     config::CollectorConfig,
+    detect::{Recall, Sentinel},
     live::messages::{LivePort, LiveUpdate, ServerState},
     plugin::PluginPort,
-    series::{Sample, SeriesId},
-    store::StorePort,
+    series::{Catalog, Sample, SeriesId},
+    store::{StorePort, StoreReader},
     supervision::Tree,
 };
 
@@ -71,14 +77,20 @@ async fn a_server_that_brings_nothing_is_unknown_and_then_offline_by_its_own_tim
         interval: None,
         config: serde_json::Map::new(),
     };
+    let catalog = Arc::new(Catalog::default());
+    let (store, intake) = StorePort::new(1 << 20);
     let arguments = ServerArguments {
         name: "web-1".into(),
         tags: Arc::default(),
         collectors: vec![collector],
         interval: Duration::from_secs(1),
+        rules: Vec::new(),
+        catalog: catalog.clone(),
+        history: StoreReader::new(catalog, intake),
+        alerts: Alert::restored(Default::default(), Arc::default(), "hub".into()).port(),
         // Nobody serves these ports: no plugin ever starts.
         plugins: PluginPort::default(),
-        store: StorePort::new(1 << 20).0,
+        store,
         live,
         node: tree.root().child("srv:web-1", "server"),
     };
@@ -121,7 +133,28 @@ async fn take_in() -> Taking {
     let (actor, _) = Actor::spawn(None, Ear, tell).await.unwrap();
     let store = StorePort::new(1 << 20).0;
     let stop = CancellationToken::new();
-    let intake = Intake { server: "web-1".into(), reports: received, store, live, actor, stop };
+    let sentinel = Sentinel::new(
+        "web-1".into(),
+        [("load".into(), 1000)],
+        Vec::new(),
+        Arc::default(),
+        Recall::default(),
+        0,
+    );
+    let alerts = Alert::restored(Default::default(), Arc::default(), "hub".into()).port();
+    let (_, rules) = watch::channel(Vec::new());
+    let (_, offline) = mpsc::channel(1);
+    let intake = Intake {
+        server: "web-1".into(),
+        reports: received,
+        store,
+        live,
+        watch: Watch::new(sentinel, alerts, Arc::default(), actor.clone()),
+        rules,
+        offline,
+        actor,
+        stop,
+    };
     tokio::spawn(intake.run());
     Taking { reports, shown, heard }
 }

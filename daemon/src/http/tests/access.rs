@@ -80,11 +80,7 @@ async fn a_change_needs_a_right_and_a_page_of_ours_even_on_loopback() {
     let is = |status: u16, code: &str| (status, code.to_owned());
     assert_eq!(error(&host).await, is(401, "signin_required"));
     let bearer = format!("{host}authorization: Bearer {}\r\n", rig.token);
-    assert_eq!(
-        error(&bearer).await,
-        is(405, "method_not_allowed"),
-        "nothing is changed by HTTP yet"
-    );
+    assert_eq!(error(&bearer).await, is(405, "method_not_allowed"), "there is nothing to change");
     let foreign = format!("{bearer}origin: http://evil.example.com\r\n");
     assert_eq!(error(&foreign).await, is(403, "foreign_origin"));
     assert_eq!(error(&format!("{bearer}origin: null\r\n")).await, is(403, "foreign_origin"));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 mod access;
+mod alerts;
 mod limits;
 mod requests;
 mod rig;

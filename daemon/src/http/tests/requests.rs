@@ -17,7 +17,7 @@ async fn servers_are_told_with_their_latest_values() {
     let expected = json!({
         "name": "web-1", "tags": {"env": "prod"}, "state": "up", "normal": true,
         "last_seen_ms": null, "interval_ms": 1000, "collectors": {"up": 5, "down": 0},
-        "incidents": 0,
+        "incidents": 0, "level": null,
         "latest": {
             "cpu_usage_ratio": 0.25, "disk_usage_ratio": null,
             "network_receive_bytes_per_second": null, "network_transmit_bytes_per_second": null,

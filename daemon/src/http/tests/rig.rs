@@ -21,6 +21,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
+    alert::Alert,
     http::{
         HttpActor, HttpArguments, Listener, Names, Token, bind, bind_control,
         messages::{
@@ -48,6 +49,7 @@ pub(super) struct Rig {
     pub(super) control: PathBuf,
     pub(super) token: String,
     pub(super) port: LivePort,
+    pub(super) alert: Alert,
     pub(super) asked: Arc<Mutex<Vec<Query>>>,
     pub(super) services: Vec<Node>,
     pub(super) http: ActorRef<HttpMessage>,
@@ -82,10 +84,11 @@ impl Rig {
         let (port, updates) = LivePort::new(100_000);
         let catalog = Arc::new(Catalog::default());
         let live = Live::new(port.clone(), updates, catalog.clone(), tree.clone());
-        let names = ["store", "plugin", "live", "http", "fleet"];
+        let names = ["store", "plugin", "live", "http", "fleet", "alert"];
         let services: Vec<_> =
             names.iter().map(|name| tree.root().child(name, "service")).collect();
         services.iter().for_each(|service| service.set_state(ActorState::Up));
+        let alert = Alert::restored(Default::default(), Arc::default(), "hub".into());
         let asked = Arc::<Mutex<Vec<Query>>>::default();
         let arguments = HttpArguments {
             listener: listeners.0.clone(),
@@ -95,6 +98,7 @@ impl Rig {
             live: live.reader(),
             history: Arc::new(FakeHistory(asked.clone())),
             plugins: Arc::new(plugins),
+            alerts: alert.desk(),
             tree,
             assets: asset,
             version: "0.1.0",
@@ -113,6 +117,7 @@ impl Rig {
             token,
             port,
             asked,
+            alert,
             services,
             http,
             catalog,
@@ -161,11 +166,16 @@ impl Rig {
 
     /// Sends a head, given without its last empty line, on a connection of its own.
     pub(super) async fn ask(&self, head: &str) -> Reply {
-        exchange(TcpStream::connect(self.address).await.unwrap(), head).await
+        self.ask_with(head, "").await
+    }
+
+    /// The same, and `body` behind it.
+    pub(super) async fn ask_with(&self, head: &str, body: &str) -> Reply {
+        exchange(TcpStream::connect(self.address).await.unwrap(), head, body).await
     }
 
     pub(super) async fn ask_control(&self, head: &str) -> Reply {
-        exchange(UnixStream::connect(&self.control).await.unwrap(), head).await
+        exchange(UnixStream::connect(&self.control).await.unwrap(), head, "").await
     }
 
     /// A viewer whose handshake has these headers as well.
@@ -226,9 +236,13 @@ impl Reply {
     }
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) -> Reply {
-    let head = format!("{head}connection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.unwrap();
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    head: &str,
+    body: &str,
+) -> Reply {
+    let request = format!("{head}connection: close\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     timeout(DEADLINE, stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
     let text = String::from_utf8(bytes).unwrap();
