@@ -104,7 +104,7 @@ function nameOf(spec: ChartSpec, track: Track, words: Dictionary): string {
 }
 
 /** Labels that only say more about one that is already there. */
-const EXTRA_LABELS = new Set(['filesystem', 'physical']);
+export const EXTRA_LABELS: ReadonlySet<string> = new Set(['filesystem', 'physical']);
 
 /**
  * The gaps of all lines as blocks of the whole chart: the same or overlapping

@@ -8,6 +8,7 @@ import type { Unit } from '../format/numbers';
 import { axisMark } from '../format/times';
 import type { Gap } from '../history/series';
 import type { Drawing } from './lines';
+import { drawLimits, drawSpans, type ChartMarks } from './marks';
 
 /** Charts that share a crosshair. */
 const SYNC_KEY = 'bartizan';
@@ -23,6 +24,8 @@ export interface PlotSource {
   gaps(): readonly Gap[];
   /** What a gap is called: its reason, or a word for one that nobody recorded. */
   gapLabel(gap: Gap): string;
+  /** Limits and the times of incidents. */
+  marks(): ChartMarks;
   zoomed(fromMs: number, toMs: number): void;
   zoomedOut(): void;
   /** Time under the crosshair, null when it has left. */
@@ -76,7 +79,7 @@ export function createPlot(element: HTMLElement, width: number, drawing: Drawing
       bands,
       legend: { show: false },
       padding: [8, 10, 0, 0],
-      scales: { x: { time: true, range: () => [...source.span()] }, y: { range: (_, min, max) => rangeOf(unit, min, max) } },
+      scales: { x: { time: true, range: () => [...source.span()] }, y: { range: (_, min, max) => rangeOf(unit, source.marks(), min, max) } },
       axes: [
         { ...axis, size: 28, space: 70, values: (_, marks) => marks.map((mark) => axisMark(mark, (marks[1] ?? mark) - marks[0]!)) },
         {
@@ -101,7 +104,11 @@ export function createPlot(element: HTMLElement, width: number, drawing: Drawing
         },
       },
       hooks: {
-        drawAxes: [(self) => hatch(self, source, colour('--hatch'), colour('--text-soft'), colour('--surface'), colour('--font'))],
+        drawAxes: [
+          (self) => hatch(self, source, colour('--hatch'), colour('--text-soft'), colour('--surface'), colour('--font')),
+          (self) => drawSpans(self, source.marks(), source.span()[1], colour),
+        ],
+        draw: [(self) => drawLimits(self, source.marks(), colour)],
         setSelect: [
           (self) => {
             const { left, width: selected } = self.select;
@@ -130,11 +137,12 @@ export function createPlot(element: HTMLElement, width: number, drawing: Drawing
 
 const POWERS_OF_TWO = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
-/** Fixed where the unit says so, else from zero (or below) to a little above the highest. */
-function rangeOf(unit: Unit, min: number | null, max: number | null): [number, number] {
+/** Fixed where the unit says so, else from zero (or below) to a little above the highest, limits included. */
+function rangeOf(unit: Unit, marks: ChartMarks, min: number | null, max: number | null): [number, number] {
   if (unit.range) return [...unit.range];
-  const low = Math.min(0, min ?? 0);
-  const high = Math.max(max ?? 0, low);
+  const limits = marks.limits.map((limit) => limit.at);
+  const low = Math.min(0, min ?? 0, ...limits);
+  const high = Math.max(max ?? 0, low, ...limits);
   return [low * 1.1, high === low ? low + 1 : high + (high - low) * 0.1];
 }
 

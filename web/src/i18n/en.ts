@@ -2,10 +2,20 @@
  * Every sentence and word on the screen, in English. The shape of this object
  * is the dictionary's type: another language that lacks a key does not compile.
  */
+import { enAlerts } from './alerts.en';
 
 export const en = {
-  pages: { wall: 'Servers', collectors: 'Collectors' },
-  state: { up: 'OK', degraded: 'Degraded', unknown: 'Unknown', offline: 'Offline' },
+  pages: { wall: 'Servers', alerts: 'Alerts', delivery: 'Delivery', collectors: 'Collectors' },
+  state: { up: 'OK', degraded: 'Degraded', warning: 'Warning', unknown: 'Unknown', critical: 'Critical', offline: 'Offline' },
+  level: {
+    pending: 'Pending',
+    resolved: 'Resolved',
+    withdrawn: 'Withdrawn',
+    lastKnown: 'last known',
+    was: (level: string) => `was ${level.toLowerCase()}`,
+  },
+  colon: ': ',
+  semicolon: '; ',
   span: { day: 'd', hour: 'h', minute: 'm', second: 's' },
   skip: 'Skip to content',
   theme: { label: 'Theme', auto: 'Auto', light: 'Light', dark: 'Dark' },
@@ -35,7 +45,9 @@ export const en = {
     transmit: 'Sent',
     neverSeen: 'never',
     waiting: 'Waiting for the first data…',
+    alerts: (n: number) => (n === 1 ? '1 alert' : `${n} alerts`),
   },
+  ...enAlerts,
   server: {
     unknown: (name: string) => `There is no server named ${name}`,
     back: 'All servers',
@@ -207,8 +219,12 @@ export const en = {
     title: 'Keyboard',
     open: 'Keyboard help',
     close: 'Close',
-    filter: 'filter servers',
+    filter: 'filter servers or alerts',
     wall: 'go to servers',
+    alerts: 'go to alerts',
+    delivery: 'go to delivery',
+    rows: 'next / previous alert',
+    ack: 'acknowledge the alert that has the focus',
     collectors: 'go to collectors',
     servers: 'previous / next server',
     live: 'follow the present, or pause',

@@ -1,9 +1,19 @@
 /** Every sentence and word on the screen, in simplified Chinese. */
+import { zhAlerts } from './alerts.zh';
 import type { Dictionary } from './dictionary';
 
 export const zh: Dictionary = {
-  pages: { wall: '服务器', collectors: '采集器' },
-  state: { up: '正常', degraded: '降级', unknown: '未知', offline: '离线' },
+  pages: { wall: '服务器', alerts: '告警', delivery: '通知', collectors: '采集器' },
+  state: { up: '正常', degraded: '降级', warning: '警告', unknown: '未知', critical: '严重', offline: '离线' },
+  level: {
+    pending: '待触发',
+    resolved: '已恢复',
+    withdrawn: '已撤销',
+    lastKnown: '最后已知',
+    was: (level) => `曾为${level}`,
+  },
+  colon: '：',
+  semicolon: '；',
   span: { day: '天', hour: '时', minute: '分', second: '秒' },
   skip: '跳到正文',
   theme: { label: '主题', auto: '自动', light: '浅色', dark: '深色' },
@@ -33,7 +43,9 @@ export const zh: Dictionary = {
     transmit: '发送',
     neverSeen: '从未',
     waiting: '正在等待第一批数据…',
+    alerts: (n) => `${n} 条告警`,
   },
+  ...zhAlerts,
   server: {
     unknown: (name) => `没有名为 ${name} 的服务器`,
     back: '全部服务器',
@@ -205,8 +217,12 @@ export const zh: Dictionary = {
     title: '键盘',
     open: '键盘帮助',
     close: '关闭',
-    filter: '筛选服务器',
+    filter: '筛选服务器或告警',
     wall: '转到服务器',
+    alerts: '转到告警',
+    delivery: '转到通知',
+    rows: '下一条 / 上一条告警',
+    ack: '确认焦点所在的告警',
     collectors: '转到采集器',
     servers: '上一台 / 下一台服务器',
     live: '跟随当前时间，或暂停',

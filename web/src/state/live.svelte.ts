@@ -20,8 +20,13 @@ class Live {
   nowMs = $state(Date.now());
   /** Present time by the browser's clock, for waits that it measures itself. */
   browserNowMs = $state(Date.now());
+  /** Topics that the page which is shown needs besides its own: known only once it has read something. */
+  besides = $state.raw<readonly string[]>([]);
   /** True if what is shown may not be believed to be the present. */
   readonly dim: boolean = $derived(this.link.phase !== 'live' || this.link.held);
+
+  /** See `Link.outages`. What depends on it runs when frames were missed, not with every frame. */
+  readonly outages: number = $derived(this.link.outages);
 
   /** Begins; called once. */
   start(): void {
@@ -46,8 +51,14 @@ class Live {
     this.connection.tick();
   }
 
+  /** Subscribes to exactly these topics, and to what the present page asked for besides. */
   watch(topics: readonly string[]): void {
-    this.connection.watch(topics);
+    this.connection.watch([...topics, ...this.besides]);
+  }
+
+  /** Topics that are followed even while nobody sees the page. */
+  keep(topics: readonly string[]): void {
+    this.connection.keep(topics);
   }
 
   retryNow(): void {

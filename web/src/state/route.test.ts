@@ -1,12 +1,23 @@
 /** What is on the screen and what is in the URL are the same. */
 import { expect, test } from 'vitest';
-import { nearestPreset, pageOf, rangeOf, serverPath, shifted, spanOf, withKey, withRange } from './route';
+import { alertsPath, nearestPreset, pageOf, rangeOf, serverPath, shifted, spanOf, topicsOf, withKey, withRange } from './route';
 
 test('every page has its path', () => {
   expect(pageOf('/')).toEqual({ name: 'wall' });
   expect(pageOf('/plugins')).toEqual({ name: 'collectors' });
   expect(pageOf(serverPath('büro 1/2'))).toEqual({ name: 'server', server: 'büro 1/2' });
-  for (const path of ['/x', '/s/', '/s/a/b', '/s/%ff']) expect(pageOf(path), path).toEqual({ name: 'missing' });
+  expect(pageOf('/alerts')).toEqual({ name: 'alerts' });
+  expect(pageOf('/a/17')).toEqual({ name: 'incident', id: '17' });
+  expect(pageOf('/delivery')).toEqual({ name: 'delivery' });
+  expect(alertsPath('a&b 1')).toBe('/alerts?server=a%26b+1');
+  for (const path of ['/x', '/s/', '/s/a/b', '/s/%ff', '/a/', '/a/x', '/a/1/2', '/alerts/1']) expect(pageOf(path), path).toEqual({ name: 'missing' });
+});
+
+test('every page follows the alerts', () => {
+  for (const path of ['/', '/s/a', '/plugins', '/alerts', '/a/1', '/delivery', '/nowhere']) {
+    expect(topicsOf(pageOf(path)), path).toContain('alerts');
+  }
+  expect(topicsOf(pageOf('/s/a'))).toEqual(['server:a', 'wall:a', 'alerts']);
 });
 
 test('a range survives its way through the URL and leaves the rest alone', () => {

@@ -19,6 +19,9 @@ export type Range =
 export type Page =
   | { readonly name: 'wall' }
   | { readonly name: 'server'; readonly server: string }
+  | { readonly name: 'alerts' }
+  | { readonly name: 'incident'; readonly id: string }
+  | { readonly name: 'delivery' }
   | { readonly name: 'collectors' }
   | { readonly name: 'missing' };
 
@@ -29,6 +32,10 @@ export const SPAN_MIN_MS = 10_000;
 export function pageOf(path: string): Page {
   if (path === '/') return { name: 'wall' };
   if (path === '/plugins') return { name: 'collectors' };
+  if (path === '/alerts') return { name: 'alerts' };
+  if (path === '/delivery') return { name: 'delivery' };
+  const id = /^\/a\/(\d{1,20})$/.exec(path)?.[1];
+  if (id !== undefined) return { name: 'incident', id };
   const server = /^\/s\/([^/]+)$/.exec(path)?.[1];
   if (server === undefined) return { name: 'missing' };
   try {
@@ -41,6 +48,25 @@ export function pageOf(path: string): Page {
 /** The path of a server's page. */
 export function serverPath(name: string): string {
   return `/s/${encodeURIComponent(name)}`;
+}
+
+/** The path of the alerts of one server. */
+export function alertsPath(server: string): string {
+  return `/alerts?${new URLSearchParams({ server }).toString()}`;
+}
+
+/** The topics of a page; `alerts` is one of every page's. */
+export function topicsOf(page: Page): string[] {
+  switch (page.name) {
+    case 'wall':
+      return ['wall', 'alerts'];
+    case 'server':
+      return [`server:${page.server}`, `wall:${page.server}`, 'alerts'];
+    case 'collectors':
+      return ['actors', 'alerts'];
+    default:
+      return ['alerts'];
+  }
 }
 
 const isPreset = (text: string | null): text is Preset => text !== null && Object.hasOwn(PRESETS, text);

@@ -1,12 +1,12 @@
 /**
  * Rows of the stream's tables as typed things: a server of the wall, a series
- * of a server, an actor of the tree. The only place that knows column names.
- *
- * A missing column or a value of another type reads as null: a newer hub may
- * add and an older one lack; a wrong number must not appear.
+ * of a server, an actor of the tree. The only place that knows their column
+ * names; those of alerts are in `alerts/rows.ts`.
  */
-import type { Cell, Row } from '../stream/frames';
+import { SEVERITIES, type Severity } from '../alerts/rows';
+import type { Cell } from '../stream/frames';
 import type { Table } from '../stream/reducer';
+import { labels, number, oneOf, readerOf, text } from './cells';
 
 export type ServerState = 'up' | 'degraded' | 'unknown' | 'offline';
 
@@ -18,6 +18,9 @@ export interface WallServer {
   readonly intervalMs: number;
   readonly up: number;
   readonly down: number;
+  /** Open incidents, and how bad the worst of them is. */
+  readonly incidents: number;
+  readonly level: Severity | null;
   readonly tags: Readonly<Record<string, string>>;
   readonly cpu: number | null;
   readonly memory: number | null;
@@ -59,20 +62,6 @@ export interface ActorNode {
   readonly detail: string | null;
 }
 
-type Reader = (row: Row, column: string) => Cell;
-
-function readerOf(table: Table): Reader {
-  const index = new Map(table.cols.map((name, position) => [name, position]));
-  return (row, column) => {
-    const position = index.get(column);
-    return position === undefined ? null : (row[position] ?? null);
-  };
-}
-
-const number = (cell: Cell): number | null => (typeof cell === 'number' ? cell : null);
-const text = (cell: Cell): string | null => (typeof cell === 'string' ? cell : null);
-const labels = (cell: Cell): Record<string, string> => (typeof cell === 'object' && cell !== null ? cell : {});
-
 const STATES: readonly string[] = ['up', 'degraded', 'unknown', 'offline'];
 const stateOf = (cell: Cell): ServerState =>
   typeof cell === 'string' && STATES.includes(cell) ? (cell as ServerState) : 'unknown';
@@ -87,6 +76,8 @@ export function wallServers(table: Table): WallServer[] {
     intervalMs: number(read(row, 'interval_ms')) ?? 1_000,
     up: number(read(row, 'up')) ?? 0,
     down: number(read(row, 'down')) ?? 0,
+    incidents: number(read(row, 'incidents')) ?? 0,
+    level: oneOf(SEVERITIES, read(row, 'level')),
     tags: labels(read(row, 'tags')),
     cpu: number(read(row, 'cpu')),
     memory: number(read(row, 'memory')),

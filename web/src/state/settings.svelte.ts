@@ -1,29 +1,11 @@
-/**
- * What a visitor prefers: language and theme. Kept in this browser; a browser
- * that refuses to keep it loses it at the end of the visit and nothing else.
- */
+/** What a visitor prefers: language and theme. Kept in this browser. */
 import { chooseLanguage, DICTIONARIES, type Dictionary, type Language } from '../i18n/dictionary';
+import { store, stored } from './stored';
 
 export type Theme = 'auto' | 'light' | 'dark';
 
 const LANGUAGE_KEY = 'bartizan.language';
 const THEME_KEY = 'bartizan.theme';
-
-function stored(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-function store(key: string, value: string): void {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // A private window may refuse; the choice then holds for this visit.
-  }
-}
 
 const wished = new URLSearchParams(location.search).get('lang');
 const storedTheme = stored(THEME_KEY);

@@ -32,7 +32,7 @@ class SparkShelf {
   }
 
   /** Takes over a tick of the wall. */
-  take(servers: readonly WallServer[]): void {
+  take(servers: readonly Pick<WallServer, 'name' | 'lastSeenMs' | 'cpu' | 'memory' | 'rx'>[]): void {
     for (const server of servers) {
       const sparks = this.entry(server.name);
       const at = server.lastSeenMs;

@@ -23,7 +23,22 @@ test('worst first: state, then what is fullest, then the name', () => {
     server('e', { lastSeenMs: null }),
   ].map((one) => shown(one, NOW));
   expect(sorted(list, orderOf(null)).map((one) => one.name)).toEqual(['d', 'e', 'b', 'c', 'a']);
-  expect(counts(list)).toEqual({ offline: 1, unknown: 1, degraded: 1, up: 2 });
+  expect(counts(list)).toEqual({ offline: 1, critical: 0, unknown: 1, warning: 0, degraded: 1, up: 2 });
+});
+
+test('a server is as bad as its worst incident, and one that is not reached is found under both', () => {
+  const list = [
+    server('ok', {}),
+    server('warn', { level: 'warning', state: 'degraded' }),
+    server('crit', { level: 'critical' }),
+    server('lost', { lastSeenMs: null, level: 'critical' }),
+    server('silent', { lastSeenMs: null, level: 'warning' }),
+    server('gone', { state: 'offline', level: 'critical' }),
+  ].map((one) => shown(one, NOW));
+  expect(list.map((one) => one.state)).toEqual(['up', 'warning', 'critical', 'unknown', 'unknown', 'offline']);
+  expect(counts(list)).toEqual({ offline: 1, critical: 3, unknown: 2, warning: 2, degraded: 0, up: 1 });
+  expect(list.filter(filterOf('', ['critical'])).map((one) => one.name)).toEqual(['crit', 'lost', 'gone']);
+  expect(sorted(list, orderOf(null)).map((one) => one.name)).toEqual(['gone', 'crit', 'lost', 'silent', 'warn', 'ok']);
 });
 
 test('unknown values come last in either direction', () => {
@@ -54,5 +69,5 @@ test('an order survives its way through the URL', () => {
 
 function server(name: string, change: Partial<WallServer>): WallServer {
   const values = { cpu: 0.1, memory: 0.2, disk: 0.3, diskMount: '/', rx: 1, tx: 1, load: 1, cores: 4, uptime: 1, temperature: null };
-  return { name, state: 'up', lastSeenMs: NOW, intervalMs: 1_000, up: 5, down: 0, tags: {}, ...values, ...change };
+  return { name, state: 'up', lastSeenMs: NOW, intervalMs: 1_000, up: 5, down: 0, incidents: 0, level: null, tags: {}, ...values, ...change };
 }

@@ -2,17 +2,30 @@
  * Which servers the wall shows and in which order. Pure.
  *
  * A server's state is what the hub says, unless its last sample is too old by
- * now: then it is unknown, whatever was said before.
+ * now: then it is unknown, whatever was said before. One that is reached is as
+ * bad as its worst open incident. One that is not stays unknown or offline and
+ * keeps its incidents beside: it is found and counted under both, so that
+ * neither hides the other.
  */
+import type { Severity } from '../alerts/rows';
 import { freshness, type Freshness } from './freshness';
 import type { ServerState, WallServer } from './rows';
 
+/** What a server is shown as. */
+export type ShownState = ServerState | Severity;
+
 /** Worst first. */
-export const STATES: readonly ServerState[] = ['offline', 'unknown', 'degraded', 'up'];
+export const STATES: readonly ShownState[] = ['offline', 'critical', 'unknown', 'warning', 'degraded', 'up'];
 
 /** A server as it may be shown at one moment. */
-export interface ShownServer extends WallServer {
+export interface ShownServer extends Omit<WallServer, 'state'> {
+  readonly state: ShownState;
   readonly freshness: Freshness;
+}
+
+/** Every state that a server is counted under: its own, and the level of incidents that it only keeps. */
+export function statesOf(server: ShownServer): ShownState[] {
+  return server.level && server.level !== server.state ? [server.state, server.level] : [server.state];
 }
 
 /** Columns that the table can be ordered by. */
@@ -44,16 +57,19 @@ export function orderText(order: Order): string {
 /** A server with everything that is too old by `nowMs` (the hub's clock) taken away. */
 export function shown(server: WallServer, nowMs: number): ShownServer {
   const fresh = freshness(server.lastSeenMs, server.intervalMs, nowMs);
-  if (fresh !== 'unknown') return { ...server, freshness: fresh };
+  if (fresh !== 'unknown') {
+    const isReached = server.state === 'up' || server.state === 'degraded';
+    return { ...server, state: (isReached ? server.level : null) ?? server.state, freshness: fresh };
+  }
   const nothing = { cpu: null, memory: null, disk: null, rx: null, tx: null, load: null, uptime: null, temperature: null };
   const state = server.state === 'offline' ? 'offline' : 'unknown';
   return { ...server, ...nothing, state, freshness: fresh };
 }
 
-/** How many servers are in each state. */
-export function counts(servers: readonly ShownServer[]): Record<ServerState, number> {
-  const result = { offline: 0, unknown: 0, degraded: 0, up: 0 };
-  for (const server of servers) result[server.state]++;
+/** How many servers are found under each state. */
+export function counts(servers: readonly ShownServer[]): Record<ShownState, number> {
+  const result = { offline: 0, critical: 0, unknown: 0, warning: 0, degraded: 0, up: 0 };
+  for (const server of servers) for (const state of statesOf(server)) result[state]++;
   return result;
 }
 
@@ -92,7 +108,7 @@ function testOf(word: string): Test {
 export function filterOf(text: string, states: readonly string[]): Test {
   const tests = text.split(/\s+/).filter(Boolean).map(testOf);
   return (server) =>
-    (states.length === 0 || states.includes(server.state)) && tests.every((test) => test(server));
+    (states.length === 0 || statesOf(server).some((state) => states.includes(state))) && tests.every((test) => test(server));
 }
 
 /** The fullest of what a server can run out of, in tenths: rows must not change places over every percent. */
@@ -103,7 +119,7 @@ function pressure(server: ShownServer): number {
 function keyOf(server: ShownServer, column: Column): number | string | null {
   switch (column) {
     case 'state':
-      return STATES.indexOf(server.state);
+      return Math.min(...statesOf(server).map((state) => STATES.indexOf(state)));
     case 'name':
       return server.name;
     case 'network':
@@ -118,7 +134,7 @@ function keyOf(server: ShownServer, column: Column): number | string | null {
 }
 
 /** Load of the last minute divided by the cores. */
-export function loadPerCore(server: WallServer): number | null {
+export function loadPerCore(server: Pick<WallServer, 'load' | 'cores'>): number | null {
   return server.load === null || !server.cores ? null : server.load / server.cores;
 }
 

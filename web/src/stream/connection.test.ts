@@ -61,6 +61,33 @@ test('a hidden page is paused and held until its first frame after the return', 
   expect(page.connection.link).toMatchObject({ held: false, phase: 'live' });
 });
 
+test('kept topics are followed while the page is hidden, and nothing else', () => {
+  const page = opened();
+  page.connection.watch(['wall', 'alerts']);
+  page.snap(2);
+  page.snap(2, 'alerts');
+  page.connection.keep(['alerts']);
+  page.connection.hide();
+  expect(page.sent().at(-1)).toEqual({ t: 'sub', topics: ['alerts'], hz: 1, resume: { epoch: 'boot', seq: 2 } });
+  page.delta(2, 3, 'alerts');
+  expect(page.connection.feed.tables.get('alerts')!.seq).toBe(3);
+  expect(page.connection.link).toMatchObject({ phase: 'live', held: true });
+
+  page.run(3_000);
+  expect(page.connection.link.phase).toBe('lost');
+  page.run(3_000);
+  page.hello();
+  expect(page.sent().at(-1)).toEqual({ t: 'sub', topics: ['alerts'], hz: 1, resume: { epoch: 'boot', seq: 3 } });
+  page.delta(3, 9, 'alerts');
+
+  page.connection.show();
+  expect(page.sent().at(-1)).toEqual({ t: 'sub', topics: ['wall', 'alerts'], hz: 1 });
+  page.snap(10, 'alerts');
+  expect(page.connection.link.held).toBe(true);
+  page.snap(10);
+  expect(page.connection.link).toMatchObject({ held: false, phase: 'live' });
+});
+
 test('a frame that is missing brings a subscription without resume', () => {
   const page = opened();
   page.delta(2, 3);
@@ -134,8 +161,8 @@ function harness() {
     },
     say: (frame: object): void => page.last().text(JSON.stringify(frame)),
     hello: (): void => page.say({ t: 'hello', v: 1, epoch: 'boot', now: page.now, interval: 1_000, version: '1' }),
-    snap: (seq: number): void => page.say({ t: 'snap', topic: 'wall', seq, at: page.now, cols: ['a'], rows: [['x', 1]] }),
-    delta: (from: number, to: number): void => page.say({ t: 'd', topic: 'wall', from, to, at: page.now, rows: [], gone: [] }),
+    snap: (seq: number, topic = 'wall'): void => page.say({ t: 'snap', topic, seq, at: page.now, cols: ['a'], rows: [['x', 1]] }),
+    delta: (from: number, to: number, topic = 'wall'): void => page.say({ t: 'd', topic, from, to, at: page.now, rows: [], gone: [] }),
   };
   const world: Surroundings = {
     open(events) {

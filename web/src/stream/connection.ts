@@ -14,7 +14,10 @@
  * - After a suspension nothing that the old socket still delivers is believed;
  *   the socket is dropped and the page catches up over a new one.
  * - `held` is true from the moment the page is hidden until the first frame
- *   after its return, so that what it shows meanwhile is marked as old.
+ *   after its return, so that what it shows meanwhile is marked as old. It is
+ *   true longer where the topics must begin from snapshots: until all have.
+ * - Hidden, it rests, unless topics are kept (`keep`): then it follows only
+ *   those, watchdog and retries included, and the others wait as they are.
  */
 import { parseFrame, type Frame, type Sub } from './frames';
 import { offsetAtFrame, offsetAtHello, wasSuspended, WATCHDOG_MS } from './pulse';
@@ -93,6 +96,7 @@ export class Connection {
   private attempt = 0;
   private hidden = false;
   private topics: readonly string[] = [];
+  private kept: readonly string[] = [];
   private lastBeatMs: number;
 
   constructor(
@@ -111,10 +115,22 @@ export class Connection {
     this.changed();
   }
 
+  /** Follows these topics even while the page is hidden. */
+  keep(topics: readonly string[]): void {
+    const before = this.kept;
+    this.kept = topics;
+    if (this.hidden && this.greeted && before.join() !== topics.join()) this.subscribe(false);
+  }
+
+  /** True while nothing is wanted of the hub. */
+  private get resting(): boolean {
+    return this.hidden && this.kept.length === 0;
+  }
+
   /** Does what is due. Called every 200 ms. */
   tick(): void {
     const now = this.beat();
-    if (this.hidden) return;
+    if (this.resting) return;
     if (this.wire ? now > this.deadlineMs : this.link.retryAtMs === null || now >= this.link.retryAtMs) {
       if (this.wire) this.lose();
       else this.connect();
@@ -124,7 +140,7 @@ export class Connection {
   /** Tries at once: asked by a person, by `online`, by a page that woke. */
   retry(): void {
     this.beat();
-    if (!this.wire && !this.hidden) this.connect();
+    if (!this.wire && !this.resting) this.connect();
   }
 
   /** The page can no longer be seen or is about to be frozen. */
@@ -132,7 +148,7 @@ export class Connection {
     this.lastBeatMs = this.world.now();
     if (this.hidden) return;
     this.hidden = true;
-    if (this.greeted) this.subscribe(false);
+    if (this.greeted) this.subscribe(!this.resting);
     this.update({ held: true });
   }
 
@@ -180,7 +196,7 @@ export class Connection {
     if (wire !== this.wire) return;
     const frame = parseFrame(text);
     if (!frame) return;
-    if (!this.hidden) this.deadlineMs = now + WATCHDOG_MS;
+    if (!this.resting) this.deadlineMs = now + WATCHDOG_MS;
     const step = reduce(this.feed, frame);
     this.feed = step.feed;
     if (frame.t === 'hello') {
@@ -198,11 +214,12 @@ export class Connection {
   private heard(frame: Frame, now: number): void {
     if (frame.t !== 'snap' && frame.t !== 'd') return;
     if (this.feed.tables.get(frame.topic)?.stale !== false) return;
+    const waits = [...this.feed.tables.values()].some((table) => table.stale);
     this.attempt = 0;
     this.link = {
       ...this.link,
       phase: 'live',
-      held: this.hidden,
+      held: this.hidden || (this.link.held && waits),
       lastAtMs: frame.at,
       retryAtMs: null,
       restoredAtMs: this.link.phase === 'lost' ? now : this.link.restoredAtMs,
@@ -213,10 +230,11 @@ export class Connection {
   }
 
   private subscribe(mayResume: boolean): void {
-    const resume = mayResume ? resumePoint(this.feed, this.topics) : null;
+    const topics = this.hidden && !this.resting ? this.kept : this.topics;
+    const resume = mayResume ? resumePoint(this.feed, topics) : null;
     // Paused, the tables wait as they are: the resumption says where from.
     if (!resume && !this.hidden) this.feed = awaitSnapshots(this.feed);
-    const sub: Sub = { t: 'sub', topics: this.topics, hz: this.hidden ? 0 : 1, ...(resume ? { resume } : {}) };
+    const sub: Sub = { t: 'sub', topics, hz: this.resting ? 0 : 1, ...(resume ? { resume } : {}) };
     this.wire?.send(JSON.stringify(sub));
   }
 
