@@ -1,10 +1,11 @@
 //! What every scenario needs to treat the daemon as its users do: from outside.
 //!
 //! ```text
-//!  Setup ─start─► Daemon ◄─HTTP── http
+//!  Setup ─start─► Daemon ◄─HTTP── http, alerts
 //!    │ folder       │    ◄─WebSocket── stream
-//!    │              └─► /proc: process
-//!    └ plugins: hostile
+//!    │              ├─► /proc: process
+//!    │              └─► people: mail and letter, smtp, kannel, sink; programs of others: peer
+//!    └ plugins: hostile, dial
 //! ```
 //!
 //! # Invariants
@@ -16,16 +17,36 @@
 
 #![expect(clippy::unwrap_used, reason = "a scenario that cannot be set up should stop")]
 
+#[path = "harness/alerts.rs"]
+pub mod alerts;
+#[path = "harness/certificate.rs"]
+mod certificate;
 #[path = "harness/daemon.rs"]
 mod daemon;
+#[path = "harness/dial.rs"]
+pub mod dial;
 #[path = "harness/hostile.rs"]
 pub mod hostile;
 #[path = "harness/http.rs"]
 pub mod http;
+#[path = "harness/kannel.rs"]
+pub mod kannel;
+#[path = "harness/lane.rs"]
+pub mod lane;
+#[path = "harness/letter.rs"]
+pub mod letter;
+#[path = "harness/mail.rs"]
+pub mod mail;
+#[path = "harness/peer.rs"]
+pub mod peer;
 #[path = "harness/process.rs"]
 pub mod process;
 #[path = "harness/series.rs"]
 mod series;
+#[path = "harness/sink.rs"]
+pub mod sink;
+#[path = "harness/smtp.rs"]
+pub mod smtp;
 #[path = "harness/stream.rs"]
 pub mod stream;
 

@@ -3,9 +3,8 @@
  * numbers that are those of the API. Screenshots are left in target/screenshots for people to look at.
  */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { browser, Daemon, DEADLINE_MS, fresh, page as open, row, SERVER, SHOTS, until } from './stage.mjs';
+import { browser, Daemon, DEADLINE_MS, fresh, LOOKS, narrow, page as open, row, SERVER, TELEPHONE, until, viewer, whole } from './stage.mjs';
 
 let chromium, daemon;
 
@@ -77,39 +76,20 @@ const pages = { wall: '/', server: `/s/${SERVER}?range=5m`, collectors: '/plugin
 const HISTORY_MS = 45_000;
 
 for (const [name, path] of Object.entries(pages)) {
-  for (const language of ['en', 'zh-CN']) {
-    for (const theme of ['light', 'dark']) {
-      test(`the ${name} page is whole in ${language}, ${theme}`, async () => {
-        const context = await chromium.newContext({
-          locale: language,
-          colorScheme: theme,
-          viewport: { width: 1280, height: 900 },
-        });
-        const page = await open(context);
-        await visit(page, name, path);
-        const { lang, chosen, text } = await page.evaluate(() => ({
-          lang: document.documentElement.lang,
-          chosen: document.documentElement.dataset.theme,
-          text: document.body.innerText,
-        }));
-        assert.equal(lang, language);
-        assert.equal(chosen, theme);
-        assert.equal(/[\u4e00-\u9fff]/.test(text.replace('中文', '')), language === 'zh-CN', text);
-        assert.doesNotMatch(text, /undefined|NaN|\[object/);
-        await page.screenshot({ path: join(SHOTS, `${name}-${language}-${theme}.png`), fullPage: true });
-        assert.deepEqual(page.errors, []);
-        await context.close();
-      });
-    }
+  for (const look of LOOKS) {
+    test(`the ${name} page is whole in ${look.language}, ${look.theme}`, async () => {
+      const context = await chromium.newContext(viewer(look));
+      const page = await open(context);
+      await visit(page, name, path);
+      await whole(page, name, look);
+      await context.close();
+    });
   }
   test(`the ${name} page needs no sideways scrolling on a small telephone`, async () => {
-    const context = await chromium.newContext({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+    const context = await chromium.newContext(TELEPHONE);
     const page = await open(context);
     await visit(page, name, path);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    await page.screenshot({ path: join(SHOTS, `${name}-360.png`), fullPage: true });
-    assert.ok(wide <= 360, `${wide} px wide`);
-    assert.deepEqual(page.errors, []);
+    await narrow(page, name);
     await context.close();
   });
 }

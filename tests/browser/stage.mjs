@@ -129,6 +129,51 @@ export async function page(context) {
   return page;
 }
 
+/** Every language in every theme. */
+export const LOOKS = ['en', 'zh-CN'].flatMap((language) => ['light', 'dark'].map((theme) => ({ language, theme })));
+
+/** Whoever has this look on an ordinary screen. */
+export const viewer = ({ language, theme }) => ({
+  locale: language,
+  colorScheme: theme,
+  viewport: { width: 1280, height: 900 },
+});
+
+/** Whoever has a small telephone. */
+export const TELEPHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+
+/** Makes sure that a page has this look and nothing but words for people, and leaves its picture. */
+export async function whole(page, name, { language, theme }) {
+  const { lang, chosen, text } = await page.evaluate(() => ({
+    lang: document.documentElement.lang,
+    chosen: document.documentElement.dataset.theme,
+    text: document.body.innerText,
+  }));
+  assert.equal(lang, language);
+  assert.equal(chosen, theme);
+  assert.equal(/[\u4e00-\u9fff]/.test(text.replace('中文', '')), language === 'zh-CN', text);
+  assert.doesNotMatch(text, /undefined|NaN|\[object/);
+  await picture(page, `${name}-${language}-${theme}`);
+  assert.deepEqual(page.errors, []);
+}
+
+/** Makes sure that nothing of a page lies beside a small telephone, and leaves its picture. */
+export async function narrow(page, name) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  await picture(page, `${name}-360`);
+  assert.ok(wide <= 360, `${name} is ${wide} px wide`);
+  assert.deepEqual(page.errors, []);
+}
+
+/** A picture of the whole page: the window becomes as high, so that what stays in view stays at its edge. */
+async function picture(page, name) {
+  const before = page.viewportSize();
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width: before.width, height: Math.max(height, before.height) });
+  await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+  await page.setViewportSize(before);
+}
+
 /** What the wall shows of the server: how fresh, of when, and its numbers. */
 export function row(page) {
   return page.evaluate((name) => {
