@@ -90,14 +90,7 @@ async fn a_file_that_was_asked_for_and_is_not_there_is_an_error() {
 #[track_caller]
 fn names_every_problem(finished: Finished) {
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    let said = finished.stderr + &finished.stdout;
     for (line, key) in PROBLEMS {
-        let place = format!("bartizan.toml:{line}");
-        let named = said.lines().any(|text| {
-            let rest = text.split_once(&place).map(|(_, rest)| rest);
-            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
-                && text.contains(key)
-        });
-        assert!(named, "no line with `{place}` and `{key}`:\n{said}");
+        assert!(finished.names(line, key), "no line {line} with `{key}`:\n{finished:?}");
     }
 }

@@ -268,6 +268,16 @@ impl Drop for Daemon {
 }
 
 impl Finished {
+    /// Whether one line of what it said names this line of the configuration file, and `word`.
+    pub fn names(&self, line: usize, word: &str) -> bool {
+        let place = format!("bartizan.toml:{line}");
+        self.stderr.lines().chain(self.stdout.lines()).any(|text| {
+            let rest = text.split_once(&place).map(|(_, rest)| rest);
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+                && text.contains(word)
+        })
+    }
+
     /// Runs a command to its end, within a minute.
     pub async fn of(mut command: Command) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

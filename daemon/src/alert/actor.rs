@@ -79,8 +79,7 @@ impl Actor for AlertActor {
             // The cast fails only if the actor has stopped, and its children with it.
             let _ = mailbox.cast(AlertMessage::Child(event));
         });
-        let ports: BTreeMap<_, _> =
-            [Way::Email, Way::Sms, Way::Webhook].map(|way| (way, CourierPort::default())).into();
+        let ports: BTreeMap<_, _> = Way::ALL.map(|way| (way, CourierPort::default())).into();
         let stop = CancellationToken::new();
         let engine = Engine {
             ledger: alert.ledger.clone(),

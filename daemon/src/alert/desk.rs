@@ -111,7 +111,6 @@ pub enum DeskError {
     Busy,
 }
 
-const WAYS: [Way; 3] = [Way::Email, Way::Sms, Way::Webhook];
 /// Longest that a server waits for what is remembered of it; then it takes what is known by then.
 const RECALL_LIMIT: Duration = Duration::from_secs(3);
 /// Longest that a command may wait for its answer.
@@ -194,7 +193,7 @@ impl AlertDesk {
         let ledger = read(&self.ledger);
         let notices = ledger.outbox.notices().rev().take(most);
         let notices = notices.map(|notice| notice_view(&ledger, notice)).collect();
-        (WAYS.map(|way| way_view(&ledger, way)).into(), notices)
+        (Way::ALL.map(|way| way_view(&ledger, way)).into(), notices)
     }
 
     /// What alerts count, at this moment.
@@ -203,7 +202,7 @@ impl AlertDesk {
         AlertStats {
             open: ledger.book.open_incidents().count(),
             refused: self.refused.load(Ordering::Relaxed),
-            ways: WAYS.map(|way| way_view(&ledger, way)).into(),
+            ways: Way::ALL.map(|way| way_view(&ledger, way)).into(),
         }
     }
 

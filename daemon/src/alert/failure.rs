@@ -67,17 +67,8 @@ pub(super) fn judge(
 
 /// The end of an incident about an address that nobody has any more.
 pub(super) fn withdraw(key: &Key, subject: &Subject, at_ms: i64) -> Transition {
-    Transition {
-        key: key.clone(),
-        subject: subject.clone(),
-        at_ms,
-        level: Level::Ok,
-        unknown: None,
-        withdrawn: Some("its address was removed from the configuration".into()),
-        value: None,
-        in_absence: false,
-        memory: None,
-    }
+    let why = "its address was removed from the configuration";
+    Transition::withdrawal(key.clone(), subject.clone(), at_ms, why)
 }
 
 /// Whether an address is the one that `key` is about.

@@ -26,6 +26,11 @@ pub enum Way {
     Webhook,
 }
 
+impl Way {
+    /// Every way, in the order in which people see them.
+    pub const ALL: [Self; 3] = [Self::Email, Self::Sms, Self::Webhook];
+}
+
 /// What one person is told by one way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {

@@ -100,7 +100,7 @@ fn name(key: &Key) -> Arc<str> {
 
 fn row(ledger: &Ledger, incident: &Incident) -> AlertRow {
     let progress = ledger.outbox.progress(incident.id);
-    let progress = [Way::Email, Way::Sms, Way::Webhook].map(|way| Some(progress.get(&way)?.name()));
+    let progress = Way::ALL.map(|way| Some(progress.get(&way)?.name()));
     let Incident { key, subject, .. } = incident;
     AlertRow {
         id: incident.id.0.to_string().into(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Key, Level, Memory, Subject, Transition};
+use super::{Key, Memory, Subject, Transition};
 use crate::{config::RuleConfig, series::Series};
 
 /// What is remembered of one server.
@@ -34,16 +34,9 @@ impl Recall {
         let rest = std::mem::take(&mut self.memories).into_iter();
         let withdrawn = rest.flat_map(|(key, (memory, subject))| {
             let absence = memory.missed.then(|| Key { absence: true, ..key.clone() });
-            absence.into_iter().chain([key]).map(move |key| Transition {
-                key,
-                subject: subject.clone(),
-                at_ms: now_ms,
-                level: Level::Ok,
-                unknown: None,
-                withdrawn: Some("its rule or its collector was removed".into()),
-                value: None,
-                in_absence: false,
-                memory: None,
+            absence.into_iter().chain([key]).map(move |key| {
+                let why = "its rule or its collector was removed";
+                Transition::withdrawal(key, subject.clone(), now_ms, why)
             })
         });
         withdrawn.collect()

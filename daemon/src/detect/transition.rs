@@ -85,6 +85,23 @@ pub struct Transition {
     pub memory: Option<Memory>,
 }
 
+impl Transition {
+    /// What says that `key` is no longer judged, and why.
+    pub fn withdrawal(key: Key, subject: Subject, at_ms: i64, why: &str) -> Self {
+        Self {
+            key,
+            subject,
+            at_ms,
+            level: Level::Ok,
+            unknown: None,
+            withdrawn: Some(why.into()),
+            value: None,
+            in_absence: false,
+            memory: None,
+        }
+    }
+}
+
 /// What is measured, and by which limit: what people are told of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
