@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     DEADLINE, Daemon, Setup,
@@ -70,6 +70,16 @@ impl Daemon {
 }
 
 impl Setup {
+    /// Whether the disk has taken everything that the alert actor had heard of. A wish, also one that cannot be
+    /// granted, is answered once it has; or once it has refused, and then the actor says so.
+    pub async fn has_kept_all(&self, daemon: &Daemon) -> bool {
+        let answer = self.post("/incidents/999999999/ack", &json!({ "by": "nobody" })).await;
+        assert_eq!(answer.status, 404, "{}", answer.text());
+        let actors = daemon.actors().await;
+        let (_, alert) = actors.iter().find(|(path, _)| path.ends_with("/alert")).unwrap();
+        alert["detail"].is_null()
+    }
+
     /// Sends a change with the administrator's token.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         let token = fs::read_to_string(self.state().join("admin-token")).unwrap();

@@ -7,7 +7,7 @@ use std::{
 
 use bartizan::plugin::{FolderKind, PluginCatalog, PluginFolder};
 
-use crate::world::{Folder, World, is_parked, ready, reason, state};
+use crate::world::{Folder, SHORT, World, is_parked, ready, reason, state};
 
 fn scan(folder: &Folder, kind: FolderKind) -> PluginCatalog {
     PluginCatalog::scan(&[PluginFolder { path: folder.path().to_owned(), kind }])
@@ -121,7 +121,7 @@ async fn what_only_the_host_can_find_out_parks_the_instance() {
 #[tokio::test]
 async fn a_constructor_that_crashes_or_hangs_hits_only_its_host() {
     let folder = Folder::new();
-    folder.compile("hang", &["CONSTRUCTOR_SPIN", r#"ID="org.example.hang""#]);
+    folder.compile("hang", &["CONSTRUCTOR_SPIN", SHORT, r#"ID="org.example.hang""#]);
     folder.compile("crash", &["CONSTRUCTOR_SEGV", r#"ID="org.example.crash""#]);
     folder.compile("good", &[r#"ID="org.example.good""#]);
     let world = World::start(&folder, FolderKind::Configured).await;

@@ -14,6 +14,10 @@
 #ifndef NAME
 #define NAME "hostile"
 #endif
+/* Generous: a busy machine is no plugin's fault. */
+#ifndef TIMEOUT
+#define TIMEOUT "20s"
+#endif
 #ifndef ABI
 #define ABI "{\"major\":1,\"min_minor\":0}"
 #endif
@@ -169,7 +173,7 @@ int (*use_it)(void) = nobody_has_this;
 #endif
 
 #define MANIFEST                                                                                                       \
-    "{\"abi\":" ABI ",\"id\":\"" ID "\",\"name\":\"" NAME "\",\"version\":\"1\",\"timeout\":\"1s\","                                      \
+    "{\"abi\":" ABI ",\"id\":\"" ID "\",\"name\":\"" NAME "\",\"version\":\"1\",\"timeout\":\"" TIMEOUT "\","                           \
     "\"config_schema\":{\"type\":\"object\",\"properties\":{\"do\":{\"type\":\"string\"}}},"                           \
     "\"metrics\":[{\"name\":\"value\",\"kind\":\"gauge\",\"unit\":\"things\"},"                                        \
     "{\"name\":\"count_total\",\"kind\":\"counter\"},"                                                                 \

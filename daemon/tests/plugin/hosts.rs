@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use bartizan::plugin::{CollectError, FolderKind};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{Folder, World, gone, is_down, pid, read, ready, reason, state, until};
+use crate::world::{
+    Folder, PATIENCE, SHORT, World, gone, is_down, pid, read, ready, reason, state, until,
+};
 
 const BUNDLED: [&str; 3] = ["cpu", "load", "memory"];
 
@@ -62,7 +64,7 @@ async fn a_host_killed_from_outside_is_back_at_once_and_nobody_is_blamed() {
     for instance in &mut instances {
         read(instance).await.unwrap();
     }
-    assert!(since.elapsed() < Duration::from_secs(2));
+    assert!(since.elapsed() < PATIENCE / 2);
     let after = world.host("host:bundled").unwrap();
     assert_eq!(after.restarts, 1);
     assert_eq!(after.last_error.as_deref(), Some("plugin host was killed by SIGKILL"));
@@ -148,7 +150,7 @@ async fn a_plugin_that_hangs_in_destroy_does_not_hold_up_the_stop() {
     let host = world.node.view().children.into_iter().next().unwrap();
     let since = Instant::now();
     world.stop().await;
-    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    assert!(since.elapsed() < PATIENCE / 2, "{:?}", since.elapsed());
     gone(pid(&host)).await;
 }
 
@@ -169,7 +171,7 @@ async fn a_new_actor_takes_over_what_was_opened() {
 #[tokio::test]
 async fn a_host_that_lies_is_killed_and_told() {
     let folder = Folder::new();
-    folder.compile("good", &[]);
+    folder.compile("good", &[SHORT]);
     let frame =
         |bytes: &str| format!("char f[24] = {{{bytes}}}; write(0, f, 24); for (;;) pause();");
     let liars = [

@@ -25,8 +25,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The program that hosts run.
 const HOST: &str = env!("CARGO_BIN_EXE_bartizan");
 
-/// Deadline of a reading.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
+/// Deadline of a reading, where it is compiled with [`SHORT`].
+pub(crate) const DEADLINE: Duration = Duration::from_secs(3);
+
+/// For those that are meant to exceed their deadline: it is [`DEADLINE`], where others have far more.
+pub(crate) const SHORT: &str = r#"TIMEOUT="3s""#;
 
 pub(crate) struct World {
     pub(crate) port: PluginPort,
