@@ -86,21 +86,26 @@ impl Outbox {
 
     /// What was held is tried again at `now_ms`: the configuration, or one of its files, may have changed.
     pub(in crate::alert) fn release(&mut self, now_ms: i64) {
-        self.release_where(now_ms, |_| true);
+        self.release_where(now_ms, |notice| matches!(notice.state, NoticeState::Held { .. }));
     }
 
     /// A notice was taken: what else is held for the same reason may be taken as well. Webhooks have one each, the
-    /// other ways one server for all.
+    /// other ways one server for all. What the same address has refused for now is tried at once too: after an
+    /// outage nobody sits out pauses that were reckoned while it lasted.
     pub(super) fn release_by(&mut self, way: Way, address: &str, now_ms: i64) {
-        self.release_where(now_ms, |held| {
-            held.way == way && (way != Way::Webhook || *held.address == *address)
+        self.release_where(now_ms, |notice| {
+            let same_address = *notice.address == *address;
+            let is_held = matches!(notice.state, NoticeState::Held { .. });
+            notice.way == way && (same_address || (is_held && way != Way::Webhook))
         });
     }
 
+    /// Has what was tried already, and is meant, tried again at `now_ms`; what is in somebody's hands is.
     fn release_where(&mut self, now_ms: i64, is_meant: impl Fn(&Notice) -> bool) {
-        for id in &self.live {
+        for id in self.live.iter().filter(|id| !self.out.contains_key(id)) {
             if let Some(notice) = self.notices.get_mut(id)
-                && matches!(notice.state, NoticeState::Held { .. })
+                && notice.tried > 0
+                && notice.due_ms().is_some_and(|due_ms| due_ms > now_ms)
                 && is_meant(notice)
             {
                 notice.state = NoticeState::Waiting { due_ms: now_ms };

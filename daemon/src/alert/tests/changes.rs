@@ -67,6 +67,22 @@ fn what_was_held_is_tried_when_its_way_works_again() {
 }
 
 #[test]
+fn after_an_outage_nobody_sits_out_the_pauses_reckoned_in_it() {
+    let mut desk = Desk::new(config());
+    desk.take(told("cpu", CRITICAL, 0));
+    // Ten attempts: the pause has grown to its five minutes.
+    for attempt in 0..10 {
+        let due = desk.due(attempt * HOUR);
+        desk.ends(&due[0], Outcome::Temporary, attempt * HOUR);
+    }
+    let after = 9 * HOUR + MINUTE;
+    assert_eq!(desk.send(after), [""; 0], "its pause lasts");
+    desk.take(told("disk", CRITICAL, after));
+    assert_eq!(desk.send(after), ["fired critical disk"]);
+    assert_eq!(desk.send(after), ["fired critical cpu"]);
+}
+
+#[test]
 fn a_clock_that_is_set_back_stops_no_notice_and_one_set_forward_gives_none_up() {
     let mut desk = Desk::new(config());
     desk.take(told("cpu", CRITICAL, 10 * HOUR));
