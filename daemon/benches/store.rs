@@ -56,6 +56,8 @@ async fn main() {
     trace.truncate(60);
     ingest("60 liveliest series", &trace, 100).await;
     queries(&trace).await;
+    arrivals(100, 1000).await;
+    arrivals(2000, 50).await;
 }
 
 /// Copies of the trace as fast as they are taken, sealed at full blocks.
@@ -109,6 +111,80 @@ async fn ingest(title: &str, trace: &[Column], servers: usize) {
         stats.written_bytes as f64 / samples as f64
     );
     bench.reopen();
+    bench.stop().await;
+}
+
+/// What other nodes send: requests of about 10,000 samples, four on their way at once, each answered when it is durable.
+async fn arrivals(servers: usize, series: usize) {
+    let bench = Bench::start().await;
+    let before = resident_bytes();
+    let mut random = fastrand::Rng::with_seed(7);
+    let columns: Vec<Column> = (0..series)
+        .map(|n| Column { name: n.to_string(), kind: Kind::Gauge, values: Vec::new() })
+        .collect();
+    let names: Vec<Arc<str>> = (0..servers).map(|n| format!("server-{n}").into()).collect();
+    let ids: Vec<Vec<SeriesId>> = names
+        .iter()
+        .map(|name| columns.iter().map(|column| bench.series(name, column)).collect())
+        .collect();
+    let interned = resident_bytes();
+    let mut values: Vec<f64> = (0..servers * series).map(|n| n as f64).collect();
+    let (mut cpu, mut wall, mut samples) = (Duration::ZERO, Duration::ZERO, 0);
+    for round in 0..100 {
+        // A third of the values changes; making them up is not the store's work.
+        for value in &mut values {
+            if random.u8(..3) == 0 {
+                *value += random.f64();
+            }
+        }
+        let at_ms = START_MS + round * 10_000;
+        let frames =
+            names.iter().zip(&ids).zip(values.chunks(series)).map(|((name, ids), values)| {
+                let samples = ids.iter().zip(values);
+                let samples = samples.map(|(&series, &value)| Sample { series, value }).collect();
+                Frame { server: name.clone(), collector: "agent".into(), at_ms, samples }
+            });
+        let frames: Vec<Frame> = frames.collect();
+        let batches: Vec<Batch> = frames
+            .chunks(10_000 / series)
+            .map(|frames| Batch { frames: frames.to_vec(), gaps: Vec::new() })
+            .collect();
+        let (began, used) = (Instant::now(), cpu_time());
+        let mut batches = batches.into_iter().peekable();
+        while batches.peek().is_some() {
+            let sent: Vec<_> = batches
+                .by_ref()
+                .take(4)
+                .map(|batch| {
+                    let port = bench.port.clone();
+                    tokio::spawn(async move { port.arrive(batch).await.unwrap().stored })
+                })
+                .collect();
+            for stored in sent {
+                samples += stored.await.unwrap();
+            }
+        }
+        if round > 0 {
+            cpu += cpu_time() - used;
+            wall += began.elapsed();
+        }
+    }
+    let steady = samples as f64 * 0.99;
+    println!("arrivals, {servers} servers × {series} series, {samples} samples");
+    println!(
+        "  arrive                  {:>8.2} M samples per CPU-second",
+        steady / cpu.as_secs_f64() / 1e6
+    );
+    println!(
+        "  answered                {:>8.2} M samples per second",
+        steady / wall.as_secs_f64() / 1e6
+    );
+    let per_series = |bytes: u64| bytes as f64 / (servers * series) as f64;
+    println!("  catalogue               {:>8.0} bytes per series", per_series(interned - before));
+    println!(
+        "  store, its heads within {:>8.0} bytes per series",
+        per_series(resident_bytes().saturating_sub(interned))
+    );
     bench.stop().await;
 }
 
@@ -238,6 +314,11 @@ fn copy_below(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+fn resident_bytes() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
 fn cpu_time() -> Duration {

@@ -75,6 +75,33 @@ impl Catalog {
         ids
     }
 
+    /// The series of these labels, if it is known.
+    pub fn find(&self, server: &str, metric: &str, labels: &Labels) -> Option<Arc<Series>> {
+        let table = self.read();
+        let identity: Identity = (metric.into(), labels.clone());
+        let id = table.servers.get(server)?.get(&identity)?;
+        table.series.get(id.0 as usize).cloned()
+    }
+
+    /// How many series a server has.
+    pub fn len_of_server(&self, server: &str) -> usize {
+        self.read().servers.get(server).map_or(0, HashMap::len)
+    }
+
+    /// From now on the series of these collectors of `server` come at these intervals, in milliseconds.
+    pub fn set_intervals(&self, server: &str, intervals: &HashMap<Arc<str>, u32>) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let Table { series, servers } = &mut *table;
+        for id in servers.get(server).into_iter().flat_map(HashMap::values) {
+            if let Some(series) = series.get_mut(id.0 as usize)
+                && let Some(interval_ms) = intervals.get(&series.collector)
+                && series.interval_ms != *interval_ms
+            {
+                *series = Arc::new(Series { interval_ms: *interval_ms, ..(**series).clone() });
+            }
+        }
+    }
+
     /// How many series there are; the next new one gets this number.
     pub fn len(&self) -> usize {
         self.read().series.len()
@@ -108,6 +135,21 @@ mod tests {
         assert_eq!(&*catalog.get(first).unwrap().unit, "tasks");
         assert_eq!(catalog.of_metric("web-1", "load1"), [first]);
         assert_eq!(catalog.of_server("web-3"), []);
+        assert_eq!(
+            catalog.find("web-2", "load1", &Labels::default()).unwrap().server,
+            "web-2".into()
+        );
+        assert_eq!(catalog.find("web-2", "load5", &Labels::default()), None);
+        assert_eq!((catalog.len_of_server("web-1"), catalog.len_of_server("web-3")), (1, 0));
+    }
+
+    #[test]
+    fn the_interval_of_a_collector_is_that_of_its_series() {
+        let catalog = Catalog::default();
+        let [one, other] = ["web-1", "web-2"].map(|name| catalog.intern(series(name, "load1", "")));
+        catalog.set_intervals("web-1", &[("load".into(), 5000), ("cpu".into(), 1)].into());
+        let interval = |id| catalog.get(id).unwrap().interval_ms;
+        assert_eq!((interval(one.unwrap()), interval(other.unwrap())), (5000, 1000));
     }
 
     fn series(server: &str, metric: &str, unit: &str) -> Series {

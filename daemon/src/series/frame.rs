@@ -1,6 +1,6 @@
 //! What travels from a collector to the store and to the viewers.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::SeriesId;
 
@@ -9,7 +9,7 @@ use super::SeriesId;
 pub struct Sample {
     /// Which series.
     pub series: SeriesId,
-    /// The value, in the unit of the series. Never a NaN from a collector.
+    /// The value, in the unit of the series. Never a NaN from a plugin; a page may say that there is none.
     pub value: f64,
 }
 
@@ -24,6 +24,25 @@ pub struct Frame {
     pub at_ms: i64,
     /// What was read; each series at most once.
     pub samples: Vec<Sample>,
+}
+
+impl Frame {
+    /// Samples that each have a time of their own, as frames, oldest first.
+    pub fn dated(
+        server: &Arc<str>,
+        collector: &Arc<str>,
+        samples: impl IntoIterator<Item = (i64, Sample)>,
+    ) -> Vec<Self> {
+        let mut by_time: BTreeMap<i64, Vec<Sample>> = BTreeMap::new();
+        for (at_ms, sample) in samples {
+            by_time.entry(at_ms).or_default().push(sample);
+        }
+        let frame = |(at_ms, samples)| {
+            let (server, collector) = (server.clone(), collector.clone());
+            Self { server, collector, at_ms, samples }
+        };
+        by_time.into_iter().map(frame).collect()
+    }
 }
 
 /// A stretch of time in which a collector brought nothing, and why.

@@ -15,11 +15,13 @@
 mod catalog;
 mod frame;
 mod labels;
+mod naming;
 mod rate;
 
 pub use catalog::{Catalog, CatalogFull};
 pub use frame::{Frame, Gap, Sample};
 pub use labels::Labels;
+pub use naming::{kind_by_name, unit_by_name};
 pub use rate::{Rate, RateOf};
 
 use std::sync::Arc;

@@ -159,6 +159,14 @@ impl Column {
     }
 }
 
+/// The bits of a frame that tell which series are present, without decoding it; `None` where all are.
+pub(super) fn present_bits(head: u8, body: &[u8], columns: usize) -> Option<&[u8]> {
+    let mut input = Input::new(body);
+    // The time, signed or not, is as long.
+    input.u64()?;
+    if head & MASKED == 0 { None } else { input.take(columns.div_ceil(8)) }
+}
+
 /// The integer that gives exactly `value` when divided by the scale, if there is one.
 fn scaled(value: f64, scale: u8) -> Option<i64> {
     let scale = SCALES.get(usize::from(scale))?;

@@ -1,6 +1,6 @@
 //! The gaps of one collector: pure bookkeeping.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeBounds, sync::Arc};
 
 /// So many gaps are remembered; the oldest go first.
 const GAPS_MAX: usize = 4096;
@@ -32,9 +32,16 @@ pub(super) struct Stretch {
 }
 
 impl GapBook {
-    /// Takes in a gap, or its end; `new` unless it comes from the state.
+    /// Takes in a gap, or its end; `new` unless it comes from the state. A collector is silent for one reason at a time,
+    /// so what lasts is ended by the next. A beginning that is told again after the end says nothing new: whoever sent
+    /// both sends them again when the answer is lost.
     pub(super) fn tell(&mut self, stretch: Stretch, new: bool) {
         let Stretch { from_ms, to_ms, reason } = stretch;
+        let has_ended = |told: &Told| told.to_ms.is_some_and(|end| end > from_ms);
+        if to_ms.is_none() && self.gaps.get(&from_ms).is_some_and(has_ended) {
+            return;
+        }
+        self.end_at(..from_ms, from_ms);
         self.open += usize::from(to_ms.is_none());
         let before = self.gaps.insert(from_ms, Told { to_ms, reason, new });
         self.open -= usize::from(before.is_some_and(|before| before.to_ms.is_none()));
@@ -47,10 +54,14 @@ impl GapBook {
 
     /// Ends what is open: there is a frame at `at_ms`.
     pub(super) fn end(&mut self, at_ms: i64) {
+        self.end_at(..=at_ms, at_ms);
+    }
+
+    fn end_at(&mut self, begun: impl RangeBounds<i64>, at_ms: i64) {
         if self.open == 0 {
             return;
         }
-        for told in self.gaps.range_mut(..=at_ms).map(|(_, told)| told) {
+        for told in self.gaps.range_mut(begun).map(|(_, told)| told) {
             if told.to_ms.is_none() {
                 told.to_ms = Some(at_ms);
                 told.new = true;
@@ -163,6 +174,21 @@ mod tests {
         assert_eq!(book.within(20, 100), [], "nothing was missing");
         book.tell(stretch(10, Some(19)), true);
         assert_eq!(book.within(0, 11), [stretch(10, Some(19))], "told again");
+        book.tell(stretch(10, None), true);
+        assert!(!book.is_open(), "it has ended");
+        book.tell(stretch(30, None), true);
+        assert!(book.is_open(), "what ended in its first slot may still begin");
+    }
+
+    #[test]
+    fn a_gap_that_lasts_is_ended_by_the_next() {
+        let mut book = GapBook::default();
+        book.tell(stretch(10, None), true);
+        book.tell(stretch(10, None), true);
+        book.tell(stretch(30, None), true);
+        book.end(40);
+        assert_eq!(book.within(0, 100), [stretch(10, Some(30)), stretch(30, Some(40))]);
+        assert!(!book.is_open());
     }
 
     #[test]

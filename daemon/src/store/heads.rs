@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{delta::Delta, gaps::GapBook, record::Schema, wire::Input};
+use super::{delta::Delta, gaps::GapBook, lanes::collector_of, record::Schema, wire::Input};
 use crate::series::SeriesId;
 
 /// A key frame and the frames up to the next, of one schema, from one log file.
@@ -26,13 +26,15 @@ pub(super) struct Chunk {
     bytes: Vec<u8>,
 }
 
-/// The frames of one collector of one server.
+/// The frames of one collector of one server, or of one of its lanes.
 #[derive(Debug)]
 pub(super) struct Stream {
     /// Name of the server.
     pub(super) server: Arc<str>,
-    /// Name of the collector.
+    /// Name of the collector, or of its lane.
     pub(super) collector: Arc<str>,
+    /// The place of the collector: its own, unless this is a lane beside it.
+    pub(super) base: usize,
     /// Time between two frames, in milliseconds.
     pub(super) interval_ms: u32,
     /// Time of the last frame there ever was.
@@ -43,7 +45,7 @@ pub(super) struct Stream {
     pub(super) closed: Vec<Arc<Chunk>>,
     /// The chunk that takes the next frame, unless that is a key frame.
     pub(super) open: Option<Chunk>,
-    /// Where nothing came.
+    /// Where nothing came; those of a lane stand at its collector.
     pub(super) gaps: GapBook,
 }
 
@@ -70,10 +72,13 @@ impl Heads {
         if let Some(place) = self.find(server, collector) {
             return place;
         }
+        let own = collector_of(collector);
+        let base = (*own != **collector).then(|| self.place(server, &own.into()));
         let place = self.streams.len();
         self.streams.push(Stream {
             server: server.clone(),
             collector: collector.clone(),
+            base: base.unwrap_or(place),
             interval_ms: 0,
             last_ms: None,
             sealed_ms: None,
@@ -90,7 +95,28 @@ impl Heads {
         self.places.get(server)?.get(collector).copied()
     }
 
-    /// All collectors of a server.
+    /// Keeps a frame that was written to the log file `sequence`.
+    pub(super) fn push(
+        &mut self,
+        place: usize,
+        sequence: u64,
+        schema: &Schema,
+        frame: HeadFrame<'_>,
+    ) {
+        let Some(stream) = self.streams.get_mut(place) else { return };
+        stream.push(sequence, schema, frame);
+        let base = stream.base;
+        self.end_gaps(base, frame.at_ms);
+    }
+
+    /// Ends the open gaps of the collector at `base`: there is a frame at `at_ms`.
+    pub(super) fn end_gaps(&mut self, base: usize, at_ms: i64) {
+        if let Some(stream) = self.streams.get_mut(base) {
+            stream.gaps.end(at_ms);
+        }
+    }
+
+    /// All collectors of a server, and their lanes.
     pub(super) fn of_server(&self, server: &str) -> impl Iterator<Item = &Stream> {
         let places = self.places.get(server).into_iter().flat_map(HashMap::values);
         places.filter_map(|place| self.streams.get(*place))
@@ -108,11 +134,9 @@ impl Heads {
 }
 
 impl Stream {
-    /// Keeps a frame that was written to the log file `sequence`.
-    pub(super) fn push(&mut self, sequence: u64, schema: &Schema, frame: HeadFrame<'_>) {
+    fn push(&mut self, sequence: u64, schema: &Schema, frame: HeadFrame<'_>) {
         self.last_ms = Some(frame.at_ms);
         self.interval_ms = schema.interval_ms;
-        self.gaps.end(frame.at_ms);
         let is_key = frame.head & 0x7f == 0;
         if is_key {
             self.close();

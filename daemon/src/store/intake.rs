@@ -5,6 +5,8 @@
 //! - Whoever appends never waits for the disk. Over the limit the oldest waiting
 //!   batches go; their samples are counted and leave a gap that says why.
 //! - The queue outlives the writer: what waits is taken over by the next one.
+//! - What comes from elsewhere has half of it, and never pushes out what was read here: whoever sent it still has
+//!   it, so that what is refused is neither lost nor a gap.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,13 +17,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use super::messages::{Ack, Batch, Refused};
+use super::{
+    messages::{Ack, Batch, Kept, Refused},
+    writer::Origin,
+};
 use crate::series::{Frame, Gap, Sample};
 
-/// Gaps of dropped batches that are kept for the next writing.
-const GAPS_KEPT: usize = 4096;
+/// Gaps of dropped batches that are kept for the next writing; more are counted as dropped.
+const GAPS_KEPT: usize = 1 << 16;
 
 /// Where samples enter the store. Cheap to clone; threads: any.
 #[derive(Debug, Clone)]
@@ -38,6 +43,7 @@ struct Queue {
     filled: Condvar,
     stored: AtomicU64,
     dropped: AtomicU64,
+    appended: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +52,7 @@ struct State {
     bytes: usize,
     /// What dropped batches leave behind: from when each collector's samples are missing.
     lost: HashMap<(Arc<str>, Arc<str>), Lost>,
-    /// Gaps that stood in dropped batches.
+    /// Gaps that stood in dropped batches, or were begun by the daemon's absence.
     kept: Vec<Gap>,
     /// Why the disk takes nothing at present.
     disk: Option<Arc<str>>,
@@ -64,9 +70,23 @@ struct Lost {
 pub(super) struct Waiting {
     /// What to write.
     pub(super) batch: Batch,
-    reply: Option<oneshot::Sender<Result<(), Refused>>>,
-    bytes: usize,
+    reply: Reply,
+    pub(super) bytes: usize,
 }
+
+/// Who is told what became of a batch.
+#[derive(Debug)]
+enum Reply {
+    Nobody,
+    /// Once it is written.
+    Written(oneshot::Sender<Result<(), Refused>>),
+    /// Once it survives a power cut.
+    Durable(Durable),
+}
+
+/// Whoever waits until a batch from elsewhere survives a power cut.
+#[derive(Debug)]
+pub(super) struct Durable(oneshot::Sender<Result<Kept, Refused>>);
 
 impl StorePort {
     /// A port and its other end; at most `limit_bytes` of samples wait between them.
@@ -77,6 +97,7 @@ impl StorePort {
             filled: Condvar::new(),
             stored: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            appended: watch::Sender::new(0),
         });
         (Self(queue.clone()), StoreIntake(queue))
     }
@@ -84,11 +105,11 @@ impl StorePort {
     /// Hands over a batch, without waiting; the answer says when it is safe.
     pub fn append(&self, batch: Batch) -> Ack {
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { bytes: bytes_of(&batch), batch, reply: Some(reply) };
+        let waiting = Waiting { bytes: bytes_of(&batch), batch, reply: Reply::Written(reply) };
         let mut state = self.0.lock();
         if state.stopped {
             self.0.count_dropped(&waiting.batch);
-            waiting.answer(Err(Refused::Stopping));
+            waiting.refuse(Refused::Stopping);
         } else {
             state.bytes += waiting.bytes;
             state.waiting.push_back(waiting);
@@ -98,7 +119,24 @@ impl StorePort {
         Ack(answer)
     }
 
-    /// Samples that were dropped since the daemon started.
+    /// Hands over what came from elsewhere, without waiting for its turn; ends when it survives a power cut.
+    ///
+    /// Its frames may be of any order, as long as those of a series are in theirs. What is here already is not kept
+    /// twice. A batch that is refused may have been kept in part: it can be handed over again.
+    pub async fn arrive(&self, batch: Batch) -> Result<Kept, Refused> {
+        let mut kept = Kept::default();
+        for piece in pieces(batch, self.0.limit / 8) {
+            let (reply, answer) = oneshot::channel();
+            let reply = Reply::Durable(Durable(reply));
+            let waiting = Waiting { bytes: bytes_of(&piece), batch: piece, reply };
+            self.0.arrive(waiting);
+            // Without an answer the writer fell with the batch in its hands.
+            kept += answer.await.unwrap_or(Err(Refused::Stopping))?;
+        }
+        Ok(kept)
+    }
+
+    /// Samples that were dropped since the daemon started, and gaps for which there was no room.
     pub fn dropped_samples(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
@@ -122,7 +160,7 @@ impl StoreIntake {
         let gaps = state.take_gaps();
         if !gaps.is_empty() {
             let batch = Batch { frames: Vec::new(), gaps };
-            taken.push(Waiting { batch, reply: None, bytes: 0 });
+            taken.push(Waiting { batch, reply: Reply::Nobody, bytes: 0 });
         }
         let mut bytes = 0;
         while bytes < most
@@ -135,11 +173,16 @@ impl StoreIntake {
         taken
     }
 
-    /// Puts back what could not be written, because of `reason`.
+    /// Puts back what could not be written, because of `reason`. What came from elsewhere is refused: whoever sent
+    /// it will send it again.
     pub(super) fn give_back(&self, taken: Vec<Waiting>, reason: Arc<str>) {
         let mut state = self.0.lock();
-        state.disk = Some(reason);
+        state.disk = Some(reason.clone());
         for waiting in taken.into_iter().rev() {
+            if waiting.origin() == Origin::Elsewhere {
+                waiting.refuse(Refused::Disk(reason.clone()));
+                continue;
+            }
             state.bytes += waiting.bytes;
             state.waiting.push_front(waiting);
         }
@@ -151,9 +194,12 @@ impl StoreIntake {
         self.0.lock().disk = None;
     }
 
-    /// From now on batches are taken in, also if they were refused before.
-    pub(super) fn open(&self) {
-        self.0.lock().stopped = false;
+    /// From now on batches are taken in, also if they were refused before; `gaps` come first.
+    pub(super) fn open(&self, gaps: Vec<Gap>) {
+        let mut state = self.0.lock();
+        state.stopped = false;
+        // One for each collector at most: none is left out.
+        state.kept.extend(gaps);
     }
 
     /// From now on every batch is refused, those that still wait among them.
@@ -162,8 +208,10 @@ impl StoreIntake {
         state.stopped = true;
         let refused = state.disk.clone().map_or(Refused::Stopping, Refused::Disk);
         for waiting in std::mem::take(&mut state.waiting) {
-            self.0.count_dropped(&waiting.batch);
-            waiting.answer(Err(refused.clone()));
+            if waiting.origin() == Origin::Here {
+                self.0.count_dropped(&waiting.batch);
+            }
+            waiting.refuse(refused.clone());
         }
         state.bytes = 0;
     }
@@ -173,10 +221,34 @@ impl StoreIntake {
         self.0.filled.notify_all();
     }
 
-    /// Says that a batch is written.
-    pub(super) fn written(&self, waiting: Waiting) {
-        self.0.stored.fetch_add(samples_of(&waiting.batch), Ordering::Relaxed);
-        waiting.answer(Ok(()));
+    /// Says that a batch is written; answers who waits until it is durable.
+    pub(super) fn written(&self, waiting: Waiting) -> Option<Durable> {
+        let samples = samples_of(&waiting.batch);
+        match waiting.reply {
+            Reply::Durable(durable) => return Some(durable),
+            // Not everybody waits for the answer.
+            Reply::Written(reply) => drop(reply.send(Ok(()))),
+            Reply::Nobody => (),
+        }
+        self.0.stored.fetch_add(samples, Ordering::Relaxed);
+        None
+    }
+
+    /// Says that a batch from elsewhere is durable, or not known to be.
+    pub(super) fn durable(&self, durable: Durable, answer: Result<Kept, Refused>) {
+        self.0.stored.fetch_add(answer.as_ref().map_or(0, |kept| kept.stored), Ordering::Relaxed);
+        // Whoever sent it may have given up.
+        let _ = durable.0.send(answer);
+    }
+
+    /// Says that something was written, to whoever reads along.
+    pub(super) fn tell_appended(&self) {
+        self.0.appended.send_modify(|times| *times += 1);
+    }
+
+    /// How many times something was written.
+    pub(super) fn appended(&self) -> watch::Receiver<u64> {
+        self.0.appended.subscribe()
     }
 
     /// Samples that were written since the daemon started.
@@ -184,7 +256,7 @@ impl StoreIntake {
         self.0.stored.load(Ordering::Relaxed)
     }
 
-    /// Samples that were dropped since the daemon started.
+    /// Samples that were dropped since the daemon started, and gaps for which there was no room.
     pub(super) fn dropped_samples(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
@@ -201,15 +273,31 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn arrive(&self, waiting: Waiting) {
+        let mut state = self.lock();
+        if state.stopped {
+            waiting.refuse(Refused::Stopping);
+        } else if state.bytes + waiting.bytes > self.limit / 2 {
+            waiting.refuse(state.disk.clone().map_or(Refused::Behind, Refused::Disk));
+        } else {
+            state.bytes += waiting.bytes;
+            state.waiting.push_back(waiting);
+            self.filled.notify_one();
+        }
+    }
+
     fn trim(&self, state: &mut State) {
         while state.bytes > self.limit
             && let Some(oldest) = state.waiting.pop_front()
         {
             state.bytes -= oldest.bytes;
-            self.count_dropped(&oldest.batch);
             let refused = state.disk.clone().map_or(Refused::Behind, Refused::Disk);
-            state.remember(&oldest.batch, &refused);
-            oldest.answer(Err(refused));
+            if oldest.origin() == Origin::Here {
+                self.count_dropped(&oldest.batch);
+                let cut = state.remember(&oldest.batch, &refused);
+                self.dropped.fetch_add(cut, Ordering::Relaxed);
+            }
+            oldest.refuse(refused);
         }
     }
 
@@ -219,7 +307,8 @@ impl Queue {
 }
 
 impl State {
-    fn remember(&mut self, batch: &Batch, refused: &Refused) {
+    /// Keeps what a dropped batch leaves behind; answers how many gaps there was no room for.
+    fn remember(&mut self, batch: &Batch, refused: &Refused) -> u64 {
         for frame in &batch.frames {
             let whose = (frame.server.clone(), frame.collector.clone());
             let reason = || refused.to_string().into();
@@ -229,6 +318,7 @@ impl State {
         }
         let room = GAPS_KEPT.saturating_sub(self.kept.len());
         self.kept.extend(batch.gaps.iter().take(room).cloned());
+        batch.gaps.len().saturating_sub(room) as u64
     }
 
     fn take_gaps(&mut self) -> Vec<Gap> {
@@ -246,11 +336,18 @@ impl State {
 }
 
 impl Waiting {
-    /// Tells whoever appended it what became of it.
-    pub(super) fn answer(self, answer: Result<(), Refused>) {
-        if let Some(reply) = self.reply {
-            // Not everybody waits for the answer.
-            let _ = reply.send(answer);
+    /// Whose samples it holds.
+    pub(super) fn origin(&self) -> Origin {
+        if matches!(self.reply, Reply::Durable(_)) { Origin::Elsewhere } else { Origin::Here }
+    }
+
+    /// Tells whoever appended it that it is not kept.
+    fn refuse(self, refused: Refused) {
+        // Not everybody waits for the answer.
+        match self.reply {
+            Reply::Nobody => (),
+            Reply::Written(reply) => drop(reply.send(Err(refused))),
+            Reply::Durable(Durable(reply)) => drop(reply.send(Err(refused))),
         }
     }
 }
@@ -268,9 +365,29 @@ fn samples_of(batch: &Batch) -> u64 {
     batch.frames.iter().map(|frame| frame.samples.len() as u64).sum()
 }
 
+/// The batch in pieces of about `most` bytes, in order.
+fn pieces(batch: Batch, most: usize) -> Vec<Batch> {
+    let mut pieces = Vec::new();
+    let mut piece = Batch { frames: Vec::new(), gaps: batch.gaps };
+    let mut bytes = 0;
+    for frame in batch.frames {
+        let of_frame = bytes_of_frame(&frame);
+        if bytes > 0 && bytes + of_frame > most {
+            pieces.push(std::mem::take(&mut piece));
+            bytes = 0;
+        }
+        bytes += of_frame;
+        piece.frames.push(frame);
+    }
+    pieces.push(piece);
+    pieces
+}
+
+fn bytes_of_frame(frame: &Frame) -> usize {
+    size_of::<Frame>() + frame.samples.len() * size_of::<Sample>()
+}
+
 fn bytes_of(batch: &Batch) -> usize {
-    let frames = batch.frames.iter();
-    let frames: usize =
-        frames.map(|f| size_of::<Frame>() + f.samples.len() * size_of::<Sample>()).sum();
+    let frames: usize = batch.frames.iter().map(bytes_of_frame).sum();
     frames + batch.gaps.len() * size_of::<Gap>() + size_of::<Waiting>()
 }

@@ -9,7 +9,7 @@
 //! knows, and frames that are in both are recognised by their time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -20,10 +20,9 @@ use super::{
     gaps::Stretch,
     groups::{days_of, groups_of},
     heads::Chunk,
-    log::log_path,
     segment::{SEGMENT_MAX, SegmentFacts, SegmentWriter, segment_path},
     shared::{Shared, remove_if_there},
-    state::Changes,
+    state::{Changes, SERIES_TOGETHER},
     state_thread::{StateRequests, StateThread},
     table::{StreamEnd, Table},
 };
@@ -33,6 +32,9 @@ use crate::series::{Series, SeriesId};
 pub(super) const BLOCK_ROWS: usize = 1024;
 /// A collector with fewer closed rows waits when another one's block is full.
 const BLOCK_ROWS_LEAST: usize = 512;
+
+/// So many pages of series are told to the state in one piece.
+const PAGES_AT_ONCE: usize = 128;
 
 /// Seals and deletes. One at a time; threads: any.
 #[derive(Debug)]
@@ -215,15 +217,13 @@ impl Keeper {
 
     /// Tells the state what is new.
     pub(super) fn index(&mut self) -> Result<(), StoreError> {
+        self.index_series()?;
         let mut changes = Changes::default();
         changes.store(self.store);
+        changes.log(self.shared.sequence.load(Ordering::Relaxed));
         self.unindexed.iter().for_each(|facts| changes.segment(facts));
         let dropped = self.shared.take_dropped_segments();
         dropped.iter().for_each(|id| changes.no_segment(*id));
-        let series = self.new_series();
-        for (id, series) in &series {
-            changes.series(*id, series);
-        }
         let gaps = self.new_gaps(&mut changes);
         self.measured = None;
         if let Err(error) = self.state.apply(changes) {
@@ -235,24 +235,43 @@ impl Keeper {
             return Err(error);
         }
         self.unindexed.clear();
-        for (id, series) in series {
-            let index = id.0 as usize;
-            if self.indexed_series.len() <= index {
-                self.indexed_series.resize(index + 1, None);
-            }
-            self.indexed_series[index] = Some(series);
-        }
         Ok(())
     }
 
-    /// Deletes the log files below `in_use` of which nothing is unsealed.
+    /// Tells the state which series are new or have changed, some at a time: all of a large fleet would take it
+    /// longer than it may.
+    fn index_series(&mut self) -> Result<(), StoreError> {
+        let all = self.shared.catalog.len();
+        let pages: Vec<u32> = self.changed_pages().into_iter().collect();
+        for piece in pages.chunks(PAGES_AT_ONCE) {
+            let (mut changes, mut told) = (Changes::default(), Vec::new());
+            for page in piece {
+                let series = self.page(*page);
+                changes.series_page(*page, &series);
+                told.extend(series);
+            }
+            self.measured = None;
+            self.state.apply(changes)?;
+            self.shared.keeper_beat_ms.store(crate::series::now_ms(), Ordering::Relaxed);
+            for (id, series) in told {
+                let index = id.0 as usize;
+                if self.indexed_series.len() <= index {
+                    self.indexed_series.resize(index + 1, None);
+                }
+                self.indexed_series[index] = Some(series);
+            }
+        }
+        self.shared.indexed_series.store(all, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Lets go of the log files below `in_use` of which nothing is unsealed.
     pub(super) fn drop_logs(&mut self, in_use: u64) -> Result<(), StoreError> {
         let unsealed = self.shared.view().heads.oldest_sequence();
         let keep_from = unsealed.map_or(in_use, |unsealed| unsealed.min(in_use));
         let done: Vec<u64> = self.shared.logs().range(..keep_from).map(|(s, _)| *s).collect();
         for sequence in done {
-            remove_if_there(&log_path(&self.shared.log_folder(), sequence))?;
-            self.shared.logs().remove(&sequence);
+            self.shared.retire_log(sequence)?;
         }
         Ok(())
     }
@@ -306,17 +325,26 @@ impl Keeper {
             self.measure();
             self.measured = Some(Instant::now());
         }
+        self.shared.release_held()?;
         self.shared.make_room(0)
     }
 
-    fn new_series(&self) -> Vec<(SeriesId, Arc<Series>)> {
+    /// Pages that hold a series that is new or has changed.
+    fn changed_pages(&self) -> BTreeSet<u32> {
         let all = (0..self.shared.catalog.len()).filter_map(|index| {
-            let id = SeriesId(u32::try_from(index).ok()?);
-            let series = self.shared.catalog.get(id)?;
+            let id = u32::try_from(index).ok()?;
+            let series = self.shared.catalog.get(SeriesId(id))?;
             let known = self.indexed_series.get(index).and_then(Option::as_ref);
-            known.is_none_or(|known| !Arc::ptr_eq(known, &series)).then_some((id, series))
+            let is_new = known.is_none_or(|known| !Arc::ptr_eq(known, &series));
+            is_new.then_some(id / SERIES_TOGETHER)
         });
         all.collect()
+    }
+
+    fn page(&self, page: u32) -> Vec<(SeriesId, Arc<Series>)> {
+        let first = page.saturating_mul(SERIES_TOGETHER);
+        let ids = (first..first.saturating_add(SERIES_TOGETHER)).map(SeriesId);
+        ids.filter_map(|id| Some((id, self.shared.catalog.get(id)?))).collect()
     }
 
     /// Adds gaps and sealed times; answers the gaps, in case they are not kept.

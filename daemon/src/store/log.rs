@@ -115,7 +115,7 @@ pub(super) fn read_log(file: &[u8], sequence: u64, mut each: impl FnMut(Found<'_
     let mut end = LOG_HEADER.min(file.len());
     let mut at = end;
     while at < file.len() {
-        let Some(length) = record_at(file, sequence, at) else {
+        let Some(length) = record_at(&file[at..], sequence, at as u64) else {
             at += 1;
             continue;
         };

@@ -35,6 +35,25 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Ack(pub oneshot::Receiver<Result<(), Refused>>);
 
+/// What became of samples that came from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// Samples that were kept.
+    pub stored: u64,
+    /// Samples that were here already.
+    pub known: u64,
+    /// Samples older than what their series has; they are not kept.
+    pub late: u64,
+}
+
+impl std::ops::AddAssign for Kept {
+    fn add_assign(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.known += other.known;
+        self.late += other.late;
+    }
+}
+
 /// Why a batch was not kept. Its samples are lost, counted, and leave a gap.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -122,6 +141,8 @@ pub struct StoreStats {
     pub bytes_total: u64,
     /// Bytes of the log.
     pub bytes_log: u64,
+    /// Those of them that are sealed, and kept for whoever reads along.
+    pub bytes_held: u64,
     /// Bytes of segments.
     pub bytes_segments: u64,
     /// Bytes of everything else: catalogue and state, its copy, small files.

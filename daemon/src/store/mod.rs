@@ -1,7 +1,8 @@
 //! The store: a log, sealed segments, and sled as their catalogue.
 //!
 //! ```text
-//!                      ┌─► log ──────┐ full blocks
+//!                      ┌─► log ──────┬─► LogTail, what was appended, for whoever sends it on
+//!                      │             │ full blocks
 //!  StorePort ─► writer ┤             ▼
 //!                      └─► heads ─► keeper ─► segments ─► sled
 //!                            │                  │
@@ -12,6 +13,10 @@
 //!
 //! - An acknowledged sample is in the log: it survives `kill -9`. A power cut
 //!   costs at most a second.
+//! - What comes from elsewhere is acknowledged when it survives a power cut, and
+//!   each sample of it is kept once, however often it is sent.
+//! - Whoever reads along is given everything that was appended, once and in order,
+//!   or is told that something is gone.
 //! - Values come back bit for bit, and nothing is believed that has not passed
 //!   its checksum.
 //! - A number means the same series for as long as the folder lives.
@@ -25,22 +30,30 @@
 //! - The store knows no collector, server, viewer or alert.
 
 mod actor;
+mod arrival;
 mod checkpoint;
 mod codec;
+mod coder;
 mod delta;
 mod error;
 mod folder;
 mod gaps;
 mod groups;
 mod heads;
+mod held;
 mod intake;
 mod keeper;
+mod lanes;
+mod latest;
 mod log;
+mod log_cursor;
+mod merge;
 pub mod messages;
 mod open;
 mod points;
 mod query;
 mod reader;
+mod recall;
 mod record;
 mod replay;
 mod segment;
@@ -50,7 +63,9 @@ mod sled_state;
 mod state;
 mod state_port;
 mod state_thread;
+mod syncing;
 mod table;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -63,3 +78,4 @@ pub use intake::{StoreIntake, StorePort};
 pub use open::Store;
 pub use reader::StoreReader;
 pub use state_port::{StateChanges, StatePort};
+pub use tail::{Appended, LogPlace, LogTail, Passage};

@@ -17,6 +17,7 @@ use super::{
     folder::Folder,
     gaps::Stretch,
     keeper::Keeper,
+    latest::Latest,
     log::log_files,
     messages::{Answer, Query},
     query,
@@ -43,6 +44,8 @@ pub struct Store {
     pub(super) keeper: Keeper,
     pub(super) config: StoreConfig,
     pub(super) folder: Folder,
+    /// The gaps that the daemon's own absence has begun: the log is told when it goes on.
+    pub(super) absence: Vec<Gap>,
     kept: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -85,19 +88,27 @@ impl Store {
         for (sequence, _) in &logs {
             replay.read_file(&path.join("log"), *sequence, Some(*sequence) == newest)?;
         }
-        let Replay { mut view, series, clean, highest, samples, .. } = replay;
+        let Replay { mut view, series, clean, highest, samples, latest, .. } = replay;
         fill_catalog(&path, catalog, series, highest)?;
 
         let indexed = indexed_series(&stated, catalog);
-        let next_sequence = newest.map_or(1, |newest| newest + 1);
+        // A number that a reader has kept must not come again, though its file is gone.
+        let next_sequence = newest.map_or(1, |newest| newest + 1).max(contents.log);
         let limits = Limits::new(config.max_bytes);
         let store = contents.store.unwrap_or_else(new_store_id);
-        tell_absence(&mut view, clean);
+        let absence = tell_absence(&mut view, clean);
         let segments = view.segments.len();
         let shared = Arc::new(Shared::new(path, catalog.clone(), limits, view));
         shared.logs().extend(log_files(&shared.log_folder()).unwrap_or_default());
+        shared.find_held();
+        // A killed daemon's last records may not be on the disk yet.
+        for (sequence, _) in &logs {
+            let file = shared.open_log(*sequence).ok().flatten();
+            file.into_iter().for_each(|file| shared.syncing.begin_file(Arc::new(file)));
+        }
         let state = StateThread::start(state)?;
-        let writer = Writer::new(shared.clone(), store, next_sequence);
+        let latest = Latest::new(latest, shared.view().segments.values().cloned().collect());
+        let writer = Writer::new(shared.clone(), store, next_sequence, latest);
         let mut keeper =
             Keeper::new(shared.clone(), store, state, next_segment, indexed, unindexed);
         keeper.measure();
@@ -107,7 +118,7 @@ impl Store {
             Err(error) => shared.set_trouble(Part::State, Some(&chain(&error))),
         }
         tracing::info!(path = %shared.path.display(), segments, samples_in_log = samples, clean, "store opened");
-        Ok(Self { shared, writer, keeper, config: config.clone(), folder, kept })
+        Ok(Self { shared, writer, keeper, config: config.clone(), folder, kept, absence })
     }
 }
 
@@ -303,18 +314,27 @@ fn indexed_series(stated: &BTreeMap<u32, Series>, catalog: &Catalog) -> Vec<Opti
     all.collect()
 }
 
-/// Opens the gaps that the daemon's own absence leaves, until each collector's next frame.
-fn tell_absence(view: &mut View, clean: bool) {
+/// Opens the gaps that the daemon's own absence leaves, until each collector's next frame; answers them.
+fn tell_absence(view: &mut View, clean: bool) -> Vec<Gap> {
     let reason: Arc<str> =
         if clean { "bartizan was stopped" } else { "bartizan was killed" }.into();
-    for stream in &mut view.heads.streams {
-        if let Some(last_ms) = stream.last_ms
+    let heads = &mut view.heads;
+    let mut last = vec![None; heads.streams.len()];
+    for stream in &heads.streams {
+        last[stream.base] = last[stream.base].max(stream.last_ms);
+    }
+    let mut absence = Vec::new();
+    for (stream, last_ms) in heads.streams.iter_mut().zip(last) {
+        if let Some(last_ms) = last_ms
             && !stream.gaps.is_open()
         {
             let from_ms = last_ms.saturating_add(stream.interval_ms.max(1).into());
             stream.gaps.tell(Stretch { from_ms, to_ms: None, reason: reason.clone() }, true);
+            let (server, collector) = (stream.server.clone(), stream.collector.clone());
+            absence.push(Gap { server, collector, from_ms, to_ms: None, reason: reason.clone() });
         }
     }
+    absence
 }
 
 fn new_store_id() -> u128 {

@@ -37,6 +37,7 @@ pub(super) struct Points {
     last_interval_ms: u32,
     /// Stretches of more than three intervals between two samples.
     holes: Vec<(i64, i64)>,
+    disordered: bool,
 }
 
 /// The values of one stretch.
@@ -80,6 +81,7 @@ impl Points {
             first_interval_ms: shape.interval_ms,
             last_interval_ms: shape.interval_ms,
             holes: Vec::new(),
+            disordered: false,
         }
     }
 
@@ -87,6 +89,7 @@ impl Points {
     /// that is not newer than the last is left out.
     pub(super) fn add(&mut self, at_ms: i64, value: f64, interval_ms: u32) {
         if at_ms >= self.shape.to_ms || self.last_ms.is_some_and(|last| at_ms <= last) {
+            self.disordered |= self.last_ms.is_some_and(|last| at_ms < last);
             return;
         }
         if at_ms < self.shape.needed_from_ms() {
@@ -118,6 +121,11 @@ impl Points {
         if let Some(value) = value.filter(|_| at_ms >= self.shape.from_ms) {
             self.point(at_ms, value);
         }
+    }
+
+    /// Whether a sample came behind a newer one, so that it was left out.
+    pub(super) fn is_disordered(&self) -> bool {
+        self.disordered
     }
 
     /// There is a sample at `at_ms`, too old to be of use.

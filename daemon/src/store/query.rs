@@ -1,7 +1,9 @@
 //! Answering a question: which samples are needed, and one pass over them in order.
 //!
 //! Of one collector, later samples stand in later segments, and the newest in the
-//! heads; so each segment is opened once, and nothing has to be sorted.
+//! heads; so each segment is opened once, and nothing has to be sorted. Where that
+//! shows not to hold, because a collector has lanes, the series is read again by
+//! [`Merge`].
 
 use std::{collections::HashMap, io::ErrorKind, sync::Arc};
 
@@ -9,6 +11,7 @@ use super::{
     StoreError,
     gaps::{Stretch, UNEXPLAINED, uncovered},
     heads::Chunk,
+    merge::Merge,
     messages::{Answer, Query, SeriesAnswer},
     points::{Points, Shape},
     segment::{Place, SegmentFacts, segment_path},
@@ -26,7 +29,7 @@ struct Asked {
     points: Points,
 }
 
-/// What one collector has to the question.
+/// What one collector, its lanes included, has to the question.
 #[derive(Default)]
 struct Recent {
     chunks: Vec<Arc<Chunk>>,
@@ -52,13 +55,13 @@ pub(super) fn answer(shared: &Shared, query: &Query, now_ms: i64) -> Result<Answ
     let (segments, earlier) = {
         let view = shared.view();
         for stream in view.heads.of_server(&query.server) {
-            let of_stream = Recent {
-                chunks: stream.chunks_within(from_ms, query.to_ms),
-                gaps: stream.gaps.within(query.from_ms, query.to_ms),
-                last_ms: stream.last_ms,
-                before_ms: stream.chunks().map(|c| c.last_ms).filter(|at| *at < from_ms).max(),
-            };
-            recent.insert(stream.collector.clone(), of_stream);
+            let base = view.heads.streams.get(stream.base).unwrap_or(stream);
+            let recent = recent.entry(base.collector.clone()).or_default();
+            recent.chunks.extend(stream.chunks_within(from_ms, query.to_ms));
+            recent.gaps.extend(stream.gaps.within(query.from_ms, query.to_ms));
+            recent.last_ms = recent.last_ms.max(stream.last_ms);
+            let before = stream.chunks().map(|chunk| chunk.last_ms).filter(|at| *at < from_ms);
+            recent.before_ms = recent.before_ms.max(before.max());
         }
         let before_end = view.segments.values().filter(|facts| facts.first_ms < query.to_ms);
         let (within, earlier): (Vec<_>, Vec<_>) =
@@ -72,8 +75,13 @@ pub(super) fn answer(shared: &Shared, query: &Query, now_ms: i64) -> Result<Answ
     // A series may have moved from one collector to another: go by time, not by collector.
     let mut chunks: Vec<_> = recent.values().flat_map(|of_stream| &of_stream.chunks).collect();
     chunks.sort_by_key(|chunk| chunk.first_ms);
-    for chunk in chunks {
+    for chunk in &chunks {
         partial |= !read_chunk(chunk, &mut asked);
+    }
+    for asked in asked.iter_mut().filter(|asked| asked.points.is_disordered()) {
+        asked.points = Points::new(asked.shape);
+        let merge = Merge::new(shared, asked.id, asked.series.interval_ms);
+        partial |= merge.run(&segments, &chunks, (from_ms, query.to_ms), &mut asked.points);
     }
     let nothing = Recent::default();
     let series = asked.into_iter().map(|asked| {
@@ -165,13 +173,13 @@ fn read_segment(
 
 /// Time between two samples of a block. Slots are whole multiples of it, so it is
 /// the shortest there is; `otherwise` where there is but one sample.
-fn interval_of(samples: &[(i64, f64)], otherwise: u32) -> u32 {
+pub(super) fn interval_of(samples: &[(i64, f64)], otherwise: u32) -> u32 {
     let apart = samples.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0));
     apart.min().and_then(|apart| u32::try_from(apart).ok()).unwrap_or(otherwise)
 }
 
 /// Opens a segment; `None` if retention has deleted it meanwhile.
-fn open(shared: &Shared, facts: &SegmentFacts) -> Result<Option<Segment>, StoreError> {
+pub(super) fn open(shared: &Shared, facts: &SegmentFacts) -> Result<Option<Segment>, StoreError> {
     let path = segment_path(&shared.segment_folder(), facts.day, facts.id);
     match Segment::open(&path, facts.id) {
         Ok(segment) => Ok(Some(segment)),

@@ -146,9 +146,10 @@ fn checksum(sequence: u64, offset: u64, covered: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&seed), covered)
 }
 
-/// The length of the record at `offset`, header included, if a whole one stands there.
-pub(super) fn record_at(file: &[u8], sequence: u64, offset: usize) -> Option<usize> {
-    let mut input = Input::new(file.get(offset..)?);
+/// The length of the record that `bytes` begin with, header included, if a whole one stands there; `offset` is its
+/// place in the file `sequence`.
+pub(super) fn record_at(bytes: &[u8], sequence: u64, offset: u64) -> Option<usize> {
+    let mut input = Input::new(bytes);
     let length = u32::from_le_bytes(input.array()?) as usize;
     let sum = u32::from_le_bytes(input.array()?);
     if !(2..=RECORD_MAX - 8).contains(&length) {
@@ -157,7 +158,7 @@ pub(super) fn record_at(file: &[u8], sequence: u64, offset: usize) -> Option<usi
     let covered = input.take(length)?;
     // Cheap first: this is asked of every byte behind a damage.
     let plausible = (FRAME..=STOP).contains(&covered[0]) && covered[1] == VERSION;
-    (plausible && checksum(sequence, offset as u64, covered) == sum).then_some(8 + length)
+    (plausible && checksum(sequence, offset, covered) == sum).then_some(8 + length)
 }
 
 /// Reads a record that [`record_at`] has found; `None` if its body makes no sense.

@@ -18,6 +18,8 @@ use super::{
     delta::Delta,
     gaps::Stretch,
     heads::HeadFrame,
+    lanes::collector_of,
+    latest::note_latest,
     log::{Found, LOG_HEADER, log_path, read_log},
     record::{FrameRecord, Record, Schema},
     shared::View,
@@ -38,8 +40,12 @@ pub(super) struct Replay {
     pub(super) highest: Option<u32>,
     /// Samples taken in.
     pub(super) samples: u64,
+    /// Time of the last sample of each series that stands in the log, by number.
+    pub(super) latest: Vec<i64>,
     /// Something of the file being read is lost.
     damaged: bool,
+    /// The columns of the frame being read.
+    present: Vec<usize>,
     /// Numbers that were declared for two series; frames of this log are not to be trusted with them.
     disputed: BTreeSet<u32>,
 }
@@ -63,8 +69,9 @@ impl Replay {
     /// Starts from what segments and state say.
     pub(super) fn new(view: View, series: BTreeMap<u32, Series>) -> Self {
         let (clean, highest, samples) = (false, None, 0);
+        let (latest, present) = (Vec::new(), Vec::new());
         let (damaged, disputed) = (false, BTreeSet::new());
-        Self { view, series, clean, highest, samples, damaged, disputed }
+        Self { view, series, clean, highest, samples, latest, damaged, present, disputed }
     }
 
     /// Reads a file. Of the newest, a torn tail is cut off.
@@ -125,6 +132,9 @@ impl Replay {
             let before = readings.get(&frame.schema);
             let follows_damage = before.map_or(self.damaged, |b| !b.whole || b.follows_damage);
             let known = before.map(|reading| reading.schema.clone());
+            if known.is_none() {
+                self.take_interval(&schema);
+            }
             let schema =
                 known.filter(|known| **known == schema).unwrap_or_else(|| Arc::new(schema));
             let delta = Delta::new(schema.series.len());
@@ -135,16 +145,21 @@ impl Replay {
             return false;
         };
         let mut input = Input::new(frame.body);
-        let mut samples = 0;
-        let read = reading.delta.decode(frame.head, &mut input, |_, _| samples += 1);
+        self.present.clear();
+        let present = &mut self.present;
+        let read = reading.delta.decode(frame.head, &mut input, |column, _| present.push(column));
         let Some(at_ms) = read.filter(|_| input.is_empty()) else {
             reading.whole = false;
             return false;
         };
+        let samples = present.len() as u64;
+        for id in present.iter().map(|column| reading.schema.series[*column]) {
+            note_latest(&mut self.latest, id, at_ms);
+        }
         let place = self.view.heads.place(&reading.schema.server, &reading.schema.collector);
-        let stream = &mut self.view.heads.streams[place];
-        let is_new = stream.last_ms.is_none_or(|last| at_ms > last);
-        stream.gaps.end(at_ms);
+        let stream = &self.view.heads.streams[place];
+        let (base, is_new) = (stream.base, stream.last_ms.is_none_or(|last| at_ms > last));
+        self.view.heads.end_gaps(base, at_ms);
         let disputed = reading.schema.series.iter().any(|id| self.disputed.contains(&id.0));
         let is_key = frame.head & 0x7f == 0;
         if !is_new {
@@ -159,16 +174,31 @@ impl Replay {
         reading.needs_key = false;
         if reading.follows_damage {
             reading.follows_damage = false;
+            let stream = &self.view.heads.streams[place];
             let next = |last: i64| last.saturating_add(stream.interval_ms.max(1).into());
             if let Some(from_ms) = stream.last_ms.map(next).filter(|next| *next < at_ms) {
                 let (to_ms, reason) = (Some(at_ms), DAMAGED.into());
-                stream.gaps.tell(Stretch { from_ms, to_ms, reason }, true);
+                let gaps = &mut self.view.heads.streams[base].gaps;
+                gaps.tell(Stretch { from_ms, to_ms, reason }, true);
             }
         }
         let frame = HeadFrame { at_ms, head: frame.head, body: frame.body, samples };
-        stream.push(sequence, &reading.schema, frame);
+        self.view.heads.push(place, sequence, &reading.schema, frame);
         self.samples += samples;
         true
+    }
+
+    /// The interval of a stream may have been measured after its series were declared.
+    fn take_interval(&mut self, schema: &Schema) {
+        let collector = collector_of(&schema.collector);
+        for id in schema.series.iter() {
+            if let Some(series) = self.series.get_mut(&id.0)
+                && *series.server == *schema.server
+                && *series.collector == *collector
+            {
+                series.interval_ms = schema.interval_ms;
+            }
+        }
     }
 
     fn take_series(&mut self, id: SeriesId, series: Series) {

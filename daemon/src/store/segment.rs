@@ -119,6 +119,13 @@ pub(super) fn checksum(id: u64, at: u64, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&seed), bytes)
 }
 
+impl SegmentFacts {
+    /// A time that stands in an entry of the index, in milliseconds since 1970.
+    pub(super) fn of_day(&self, milliseconds: u32) -> i64 {
+        self.day.wrapping_mul(DAY_MS).wrapping_add(milliseconds.into())
+    }
+}
+
 impl SegmentWriter {
     /// Begins a segment below the folder `segments`.
     pub(super) fn create(

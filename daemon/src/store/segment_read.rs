@@ -11,8 +11,7 @@ use super::{
     StoreError,
     codec::{ROWS_MAX, read_times, read_values},
     segment::{
-        DAY_MS, ENTRY, Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION,
-        checksum,
+        ENTRY, Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION, checksum,
     },
     table::Table,
     wire::Input,
@@ -21,6 +20,8 @@ use crate::series::SeriesId;
 
 /// No column or table is longer; a greater length is a damage.
 const PLACE_MAX: u32 = 64 << 20;
+/// So much of the index is read in one piece where all of it is read.
+const ENTRIES_AT_ONCE: usize = 2048;
 
 /// An open segment whose header and footer have been checked.
 #[derive(Debug)]
@@ -122,8 +123,7 @@ impl Segment {
 
     /// First and last time of an entry, in milliseconds since 1970.
     pub(super) fn span(&self, entry: &Entry) -> (i64, i64) {
-        let start = self.facts.day.wrapping_mul(DAY_MS);
-        (start.wrapping_add(entry.first.into()), start.wrapping_add(entry.last.into()))
+        (self.facts.of_day(entry.first), self.facts.of_day(entry.last))
     }
 
     fn find_one_by_one(&self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {
@@ -135,24 +135,27 @@ impl Segment {
         Ok((found, true))
     }
 
+    /// Tells every entry of the index that is whole.
+    pub(super) fn each_entry(&self, mut each: impl FnMut(&Entry)) -> Result<(), StoreError> {
+        let mut bytes = Vec::new();
+        for first in (0..self.entries).step_by(ENTRIES_AT_ONCE) {
+            let count = (self.entries - first).min(ENTRIES_AT_ONCE as u64);
+            bytes.resize(count as usize * ENTRY, 0);
+            let at = self.index + first * ENTRY as u64;
+            self.file.read_exact_at(&mut bytes, at).map_err(|error| self.failed(error))?;
+            for (at, entry) in (at..).step_by(ENTRY).zip(bytes.chunks_exact(ENTRY)) {
+                read_entry(self.facts.id, at, entry).iter().for_each(&mut each);
+            }
+        }
+        Ok(())
+    }
+
     /// An entry of the index; `None` if it is damaged.
     fn entry(&self, number: u64) -> Result<Option<Entry>, StoreError> {
         let at = self.index + number * ENTRY as u64;
         let mut bytes = [0; ENTRY];
         self.file.read_exact_at(&mut bytes, at).map_err(|error| self.failed(error))?;
-        let (covered, sum) = bytes.split_at(ENTRY - 4);
-        if checksum(self.facts.id, at, covered).to_le_bytes() != sum {
-            return Ok(None);
-        }
-        let mut input = Input::new(covered);
-        let mut next = || input.array().map(u32::from_le_bytes).unwrap_or_default();
-        Ok(Some(Entry {
-            series: SeriesId(next()),
-            first: next(),
-            last: next(),
-            times: Place { at: next(), length: next() },
-            values: Place { at: next(), length: next() },
-        }))
+        Ok(read_entry(self.facts.id, at, &bytes))
     }
 
     fn read(&self, place: Place) -> Result<Vec<u8>, StoreError> {
@@ -175,6 +178,23 @@ impl Segment {
     fn damaged(&self, what: &'static str) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }
+}
+
+/// The entry that stands at `at` in the segment `id`; `None` if it is damaged.
+fn read_entry(id: u64, at: u64, bytes: &[u8]) -> Option<Entry> {
+    let (covered, sum) = bytes.split_at_checked(ENTRY - 4)?;
+    if checksum(id, at, covered).to_le_bytes() != sum {
+        return None;
+    }
+    let mut input = Input::new(covered);
+    let mut next = || input.array().map(u32::from_le_bytes).unwrap_or_default();
+    Some(Entry {
+        series: SeriesId(next()),
+        first: next(),
+        last: next(),
+        times: Place { at: next(), length: next() },
+        values: Place { at: next(), length: next() },
+    })
 }
 
 fn read_column(bytes: &[u8], times: &[i64]) -> Option<Vec<(i64, f64)>> {

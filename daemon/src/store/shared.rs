@@ -2,19 +2,21 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use super::{
     StoreError,
     heads::Heads,
+    held::Held,
     log::log_path,
     segment::{SegmentFacts, segment_path},
+    syncing::Syncing,
 };
 use crate::series::{Catalog, now_ms};
 
@@ -29,6 +31,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     view: RwLock<View>,
     logs: Mutex<BTreeMap<u64, u64>>,
+    held: Mutex<Held>,
     segment_bytes: AtomicU64,
     /// Everything in the folder that is neither log nor segment, as last measured.
     pub(super) other_bytes: AtomicU64,
@@ -41,10 +44,10 @@ pub(super) struct Shared {
     troubles: Mutex<[Option<Arc<str>>; 2]>,
     /// Segments that are gone and that the state still names.
     dropped_segments: Mutex<Vec<u64>>,
-    /// The log file to be synced next.
-    pub(super) unsynced: Mutex<Option<Arc<File>>>,
-    /// A sync has failed: what the log file holds is not certain to be on the disk.
-    pub(super) sync_failed: AtomicBool,
+    /// The state has all series below this number.
+    pub(super) indexed_series: AtomicUsize,
+    /// Log files to be synced, and who waits for it.
+    pub(super) syncing: Syncing,
     /// The log shall go on in a new file.
     pub(super) rotate: AtomicBool,
     /// Number of the log file in use, and when writer and keeper were last seen alive.
@@ -104,14 +107,15 @@ impl Shared {
             limits,
             view: RwLock::new(view),
             logs: Mutex::default(),
+            held: Mutex::default(),
             segment_bytes: AtomicU64::new(segment_bytes),
             other_bytes: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             late_samples: AtomicU64::new(0),
             troubles: Mutex::default(),
             dropped_segments: Mutex::default(),
-            unsynced: Mutex::default(),
-            sync_failed: AtomicBool::new(false),
+            indexed_series: AtomicUsize::new(0),
+            syncing: Syncing::default(),
             rotate: AtomicBool::new(false),
             sequence: AtomicU64::new(0),
             writer_beat_ms: AtomicI64::new(now_ms()),
@@ -144,7 +148,12 @@ impl Shared {
         lock(&self.logs)
     }
 
-    /// Bytes in log files.
+    /// The log files that are kept for others, and for whom.
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+        lock(&self.held)
+    }
+
+    /// Bytes in log files that are not sealed yet.
     pub(super) fn log_bytes(&self) -> u64 {
         self.logs().values().sum()
     }
@@ -156,7 +165,8 @@ impl Shared {
 
     /// Bytes in the whole folder.
     pub(super) fn total_bytes(&self) -> u64 {
-        self.log_bytes() + self.segment_bytes() + self.other_bytes.load(Ordering::Relaxed)
+        let other = self.other_bytes.load(Ordering::Relaxed);
+        self.log_bytes() + self.held_bytes() + self.segment_bytes() + other
     }
 
     /// Bytes that no deleting of samples makes free: the log file in use, and what is
@@ -168,8 +178,8 @@ impl Shared {
     }
 
     /// Makes room for `bytes` more by deleting the oldest segments, and when there
-    /// are none, the oldest log files: else a log that could not be sealed for long
-    /// would leave no room to seal it. An error if there is nothing left to delete.
+    /// are none, the oldest log files, held ones first: else a log that could not be
+    /// sealed for long would leave no room to seal it. An error if there is nothing left to delete.
     pub(super) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
         let most = self.limits.max_bytes.saturating_sub(self.limits.headroom);
         while self.total_bytes() + bytes > most {
@@ -182,7 +192,7 @@ impl Shared {
                 view.segments.values().min_by_key(|facts| (facts.day, facts.id)).cloned()
             };
             let Some(oldest) = oldest else {
-                if self.drop_oldest_log()? {
+                if self.drop_oldest_held()? || self.drop_oldest_log()? {
                     continue;
                 }
                 return Err(StoreError::NoRoom { max_bytes: self.limits.max_bytes });
@@ -201,14 +211,15 @@ impl Shared {
     /// of it; whether there was one.
     fn drop_oldest_log(&self) -> Result<bool, StoreError> {
         let in_use = self.sequence.load(Ordering::Relaxed);
-        let oldest = self.logs().range(..in_use).next().map(|(sequence, _)| *sequence);
-        let Some(oldest) = oldest else { return Ok(false) };
+        let oldest =
+            self.logs().range(..in_use).next().map(|(sequence, bytes)| (*sequence, *bytes));
+        let Some((oldest, bytes)) = oldest else { return Ok(false) };
         tracing::warn!(
             log = oldest,
             "store deleted samples that were not sealed to stay under store.max_bytes"
         );
         remove_if_there(&log_path(&self.log_folder(), oldest))?;
-        self.logs().remove(&oldest);
+        self.forget_log(oldest, bytes);
         for stream in &mut self.view_mut().heads.streams {
             let gone = stream.closed.partition_point(|chunk| chunk.sequence <= oldest);
             stream.closed.drain(..gone);

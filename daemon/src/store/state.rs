@@ -5,14 +5,16 @@
 //!
 //! ```text
 //!  m store                       → id of the store
-//!  s number                      → series
+//!  m log                         → number that no new log file is below
+//!  S page                        → the series numbered from page × 32 on
+//!  s number                      → series, where a page of them would be too long
 //!  g number                      → segment
 //!  t server collector            → interval, until when it is sealed
 //!  p server collector beginning  → gap
 //!  a …                           → what others keep here; the store does not look into it
 //! ```
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     StoreError,
@@ -27,6 +29,8 @@ use crate::series::{Gap, Series, SeriesId};
 /// there keeps the whole database from opening.
 pub(super) const VALUE_MAX: usize = 16 << 10;
 const VERSION: u8 = 0;
+/// So many series share a key: sled spends far more on a key, on the disk and in memory, than a series is long.
+pub(super) const SERIES_TOGETHER: u32 = 32;
 
 /// A keeper of keys and values. Used by one thread only.
 pub(super) trait StateStore: Send {
@@ -45,6 +49,7 @@ pub(super) struct Changes(pub(super) Vec<(Vec<u8>, Option<Vec<u8>>)>);
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) store: Option<u128>,
+    pub(super) log: u64,
     pub(super) series: BTreeMap<u32, Series>,
     pub(super) segments: BTreeMap<u64, SegmentFacts>,
     pub(super) streams: Vec<StreamEnd>,
@@ -61,9 +66,27 @@ impl Changes {
         self.put(b"mstore".to_vec(), |out| out.extend_from_slice(&id.to_le_bytes()));
     }
 
-    /// Keeps a series.
-    pub(super) fn series(&mut self, id: SeriesId, series: &Series) {
-        self.put([b"s", &id.0.to_be_bytes()[..]].concat(), |out| put_series(out, series));
+    /// Keeps the number of the log file in use: no later one is below, though all files are gone.
+    pub(super) fn log(&mut self, sequence: u64) {
+        self.put(b"mlog".to_vec(), |out| put_u64(out, sequence));
+    }
+
+    /// Keeps the series of a page, which are all that there are with its numbers.
+    pub(super) fn series_page(&mut self, page: u32, series: &[(SeriesId, Arc<Series>)]) {
+        let key = [b"S", &page.to_be_bytes()[..]].concat();
+        let mut bytes = vec![VERSION];
+        for (id, series) in series {
+            bytes.push((id.0 % SERIES_TOGETHER) as u8);
+            put_series(&mut bytes, series);
+        }
+        if bytes.len() <= VALUE_MAX {
+            self.0.push((key, Some(bytes)));
+            return;
+        }
+        self.0.push((key, None));
+        for (id, series) in series {
+            self.put([b"s", &id.0.to_be_bytes()[..]].concat(), |out| put_series(out, series));
+        }
     }
 
     /// Keeps a segment.
@@ -140,9 +163,19 @@ impl Contents {
             return None;
         }
         match key.u8()? {
+            b'm' if key.rest() == b"log" => self.log = value.u64()?,
             b'm' => self.store = Some(u128::from_le_bytes(value.array()?)),
+            b'S' => {
+                let first = u32::from_be_bytes(key.array()?).checked_mul(SERIES_TOGETHER)?;
+                while !value.is_empty() {
+                    let id = first.checked_add(value.u8()?.into())?;
+                    self.series.insert(id, value.series()?);
+                }
+            }
             b's' => {
-                self.series.insert(u32::from_be_bytes(key.array()?), value.series()?);
+                // A page, which is told before, is the newer one.
+                let id = u32::from_be_bytes(key.array()?);
+                self.series.entry(id).or_insert(value.series()?);
             }
             b'g' => {
                 let id = u64::from_be_bytes(key.array()?);

@@ -21,6 +21,8 @@ use super::{
 const QUEUE: usize = 16;
 /// After this an answer is no longer waited for.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// A copy is as long as everything that is kept.
+const COPY_LIMIT: Duration = Duration::from_secs(30);
 
 /// Asks the thread that owns the state. The thread ends when this is dropped, which
 /// waits until it has let go of the state.
@@ -70,7 +72,7 @@ impl StateThread {
     /// Makes all changes or none; once this returns they survive a power cut.
     /// After an error they may or may not have been made.
     pub(super) fn apply(&self, changes: Changes) -> Result<(), StoreError> {
-        self.ask("write", |reply| Request::Apply(changes, reply))
+        self.ask("write", ANSWER_LIMIT, |reply| Request::Apply(changes, reply))
     }
 
     /// A way to ask from elsewhere.
@@ -80,19 +82,20 @@ impl StateThread {
 
     /// Writes all of the state to the file `path`; answers its size.
     pub(super) fn checkpoint(&self, path: PathBuf) -> Result<u64, StoreError> {
-        self.ask("copy", |reply| Request::Checkpoint(path, reply))
+        self.ask("copy", COPY_LIMIT, |reply| Request::Checkpoint(path, reply))
     }
 
     fn ask<T>(
         &self,
         step: &'static str,
+        limit: Duration,
         request: impl FnOnce(SyncSender<Result<T, StoreError>>) -> Request,
     ) -> Result<T, StoreError> {
         let (reply, answer) = sync_channel(1);
-        let silent = || StoreError::StateSilent { step, seconds: ANSWER_LIMIT.as_secs() };
+        let silent = || StoreError::StateSilent { step, seconds: limit.as_secs() };
         let requests = self.requests.as_ref().ok_or_else(silent)?;
         requests.try_send(request(reply)).map_err(|_| silent())?;
-        answer.recv_timeout(ANSWER_LIMIT).unwrap_or_else(|_| Err(silent()))
+        answer.recv_timeout(limit).unwrap_or_else(|_| Err(silent()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The store's own threads: one writes, one syncs, one keeps.
 //!
 //! ```text
-//!  intake ─► store-write ─► log, heads          store-sync: fdatasync each second
+//!  intake ─► store-write ─► log, heads          store-sync: fdatasync each second, or when somebody waits for it
 //!                                               store-keep: seal, retention, state
 //! ```
 //!
@@ -23,7 +23,7 @@ use super::{
     keeper::Keeper,
     open::Store,
     segment::DAY_MS,
-    shared::{Part, Shared, lock},
+    shared::{Part, Shared},
     writer::Writer,
 };
 use crate::{logging::chain, series::now_ms};
@@ -34,7 +34,6 @@ const WRITE_BYTES: usize = 1 << 20;
 const WRITER_WAIT: Duration = Duration::from_secs(1);
 /// After the disk has refused a batch.
 const RETRY: Duration = Duration::from_millis(500);
-const SYNC_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RETRY_KEEPING: Duration = Duration::from_secs(5);
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
@@ -55,7 +54,7 @@ pub(super) struct Running {
 impl Running {
     /// Sets a store to work.
     pub(super) fn start(store: Store, intake: &StoreIntake) -> Result<Self, StoreError> {
-        let Store { shared, writer, keeper, config, folder, .. } = store;
+        let Store { shared, writer, keeper, config, folder, absence, .. } = store;
         let stop = Arc::new(AtomicBool::new(false));
         let clean = Arc::new(AtomicBool::new(false));
         let mut running = Self {
@@ -65,7 +64,7 @@ impl Running {
             clean: clean.clone(),
             threads: Vec::new(),
         };
-        intake.open();
+        intake.open(absence);
         // The folder is held until the last thread has ended.
         let folder = Arc::new(folder);
         let written = Arc::new(AtomicBool::new(false));
@@ -82,9 +81,9 @@ impl Running {
             work.run();
             drop(held);
         })?;
-        let (synced, stopping, held) = (shared.clone(), stop.clone(), folder.clone());
+        let (synced, answering, held) = (shared.clone(), intake.clone(), folder.clone());
         running.spawn("store-sync", move || {
-            sync_each_second(&synced, &stopping);
+            synced.syncing.run(&answering, |trouble| synced.set_trouble(Part::Log, Some(trouble)));
             drop(held);
         })?;
         let retention_ms = i64::try_from(config.retention.raw.as_millis()).unwrap_or(i64::MAX);
@@ -95,6 +94,7 @@ impl Running {
             written,
             retention_ms,
             all_below: None,
+            failed_syncs: None,
             sealed_day: now_ms().div_euclid(DAY_MS),
             expired: None,
             copied: Instant::now(),
@@ -162,6 +162,7 @@ struct WriterWork {
 
 impl WriterWork {
     fn run(mut self) {
+        let _ended = StopSyncing(self.shared.clone());
         while !self.stop.load(Ordering::Relaxed) {
             self.shared.writer_beat_ms.store(now_ms(), Ordering::Relaxed);
             if self.shared.rotate.swap(false, Ordering::Relaxed) {
@@ -180,11 +181,19 @@ impl WriterWork {
 
     /// Writes batches, or gives them back; whether they were written.
     fn write(&mut self, taken: Vec<Waiting>) -> bool {
-        match self.writer.write(taken.iter().map(|waiting| &waiting.batch)) {
-            Ok(()) => {
-                self.shared.set_trouble(Part::Log, None);
+        match self.writer.write(taken.iter().map(|waiting| (&waiting.batch, waiting.origin()))) {
+            Ok(kept) => {
+                if self.shared.syncing.failed().is_none() {
+                    self.shared.set_trouble(Part::Log, None);
+                }
                 self.intake.disk_recovered();
-                taken.into_iter().for_each(|waiting| self.intake.written(waiting));
+                self.intake.tell_appended();
+                for (waiting, kept) in taken.into_iter().zip(kept) {
+                    let bytes = waiting.bytes;
+                    if let Some(reply) = self.intake.written(waiting) {
+                        self.shared.syncing.when_durable(reply, kept, bytes);
+                    }
+                }
                 true
             }
             Err(error) => {
@@ -221,20 +230,12 @@ impl WriterWork {
     }
 }
 
-fn sync_each_second(shared: &Shared, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        // Whoever asks us to stop wakes us.
-        thread::park_timeout(SYNC_EVERY);
-        let file = lock(&shared.unsynced).clone();
-        if let Some(file) = file
-            && let Err(error) = file.sync_data()
-        {
-            // The kernel may have let go of what it could not write: never trust this
-            // file again. What it holds is still in the heads, and is sealed from there.
-            *lock(&shared.unsynced) = None;
-            shared.set_trouble(Part::Log, Some(&format!("failed to sync log: {error}")));
-            shared.sync_failed.store(true, Ordering::Relaxed);
-        }
+/// Ends the syncing when the writer ends, however it does.
+struct StopSyncing(Arc<Shared>);
+
+impl Drop for StopSyncing {
+    fn drop(&mut self) {
+        self.0.syncing.stop();
     }
 }
 
@@ -246,6 +247,8 @@ struct KeeperWork {
     retention_ms: i64,
     /// Log files below this number are to be sealed whole.
     all_below: Option<u64>,
+    /// How many syncs had failed when that was decided.
+    failed_syncs: Option<u64>,
     /// The newest day of which everything is sealed.
     sealed_day: i64,
     expired: Option<Instant>,
@@ -278,10 +281,12 @@ impl KeeperWork {
     fn work(&mut self) -> Result<(), StoreError> {
         let day = (now_ms() - DAY_SETTLES_MS).div_euclid(DAY_MS);
         if self.all_below.is_none() {
+            let failed = self.shared.syncing.failed();
             let must = day > self.sealed_day
                 || self.shared.log_bytes() > self.shared.limits.logs
-                || self.shared.sync_failed.swap(false, Ordering::Relaxed);
+                || failed.is_some();
             if must {
+                self.failed_syncs = failed;
                 self.all_below = Some(self.shared.sequence.load(Ordering::Relaxed) + 1);
                 self.shared.rotate.store(true, Ordering::Relaxed);
             }
@@ -290,6 +295,9 @@ impl KeeperWork {
         if self.all_below.is_some_and(|below| in_use >= below) {
             self.keeper.seal(true)?;
             self.all_below = None;
+            if let Some(failed) = self.failed_syncs.take() {
+                self.shared.syncing.made_good(failed);
+            }
             self.sealed_day = self.sealed_day.max(day);
         } else if self.keeper.is_due() {
             self.keeper.seal(false)?;

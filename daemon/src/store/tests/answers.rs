@@ -82,7 +82,7 @@ fn a_hole_has_the_recorded_reason_or_says_that_nothing_came() {
         to_ms: None,
         reason: "plugin host was killed".into(),
     };
-    store.store.writer.write([&Batch { frames: Vec::new(), gaps: vec![told.clone()] }]).unwrap();
+    store.try_write(&Batch { frames: Vec::new(), gaps: vec![told.clone()] }).unwrap();
     store.write(rows(id, 20..30));
     store.write(rows(id, 40..50));
     store.seal();

@@ -71,7 +71,7 @@ fn a_folder_with_no_room_at_all_refuses_deletes_nothing_and_recovers() {
     let config = StoreConfig { max_bytes: 2 << 20, ..StoreConfig::default() };
     let mut store = open_with(folder.path(), &config);
     let batch = Batch { frames: rows(id, 10..11), gaps: Vec::new() };
-    store.store.writer.write([&batch]).unwrap_err();
+    store.try_write(&batch).unwrap_err();
     std::fs::remove_file(folder.path().join("foreign")).unwrap();
     store.store.keeper.measure();
     store.write(rows(id, 10..20));
@@ -116,7 +116,7 @@ fn a_batch_that_never_fits_leaves_no_files_behind() {
     });
     let batch = Batch { frames: frames.collect(), gaps: Vec::new() };
     for _ in 0..5 {
-        store.store.writer.write([&batch]).unwrap_err();
+        store.try_write(&batch).unwrap_err();
     }
     assert_eq!(files(folder.path(), "log").len(), 0);
     store.write(rows(ids[0], 0..10));

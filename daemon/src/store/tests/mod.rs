@@ -3,18 +3,22 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 mod answers;
+mod arriving;
 mod limits;
 mod recovery;
 mod running;
+mod syncing;
+mod tailing;
 
 use std::{fs, path::Path, sync::Arc};
 
 use tempfile::TempDir;
 
 use super::{
-    Store,
-    messages::{Answer, Batch, Query, SeriesAnswer},
+    Store, StoreError,
+    messages::{Answer, Batch, Kept, Query, SeriesAnswer},
     query,
+    writer::Origin,
 };
 use crate::{
     config::StoreConfig,
@@ -46,7 +50,18 @@ impl Opened {
     }
 
     fn write(&mut self, frames: Vec<Frame>) {
-        self.store.writer.write([&Batch { frames, gaps: Vec::new() }]).unwrap();
+        self.try_write(&Batch { frames, gaps: Vec::new() }).unwrap();
+    }
+
+    /// Writes a batch of this node's own.
+    fn try_write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.store.writer.write([(batch, Origin::Here)]).map(drop)
+    }
+
+    /// Writes frames that come from elsewhere.
+    fn arrive(&mut self, frames: Vec<Frame>) -> Kept {
+        let batch = Batch { frames, gaps: Vec::new() };
+        self.store.writer.write([(&batch, Origin::Elsewhere)]).unwrap().remove(0)
     }
 
     /// Seals everything there is.

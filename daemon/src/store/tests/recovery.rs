@@ -4,10 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::{
-    super::{StoreError, codec::ROWS_MAX, shared::lock},
-    *,
-};
+use super::{super::codec::ROWS_MAX, *};
 
 #[test]
 fn a_kill_loses_nothing_and_keeps_every_number() {
@@ -198,7 +195,7 @@ fn without_sled_everything_is_rebuilt() {
         to_ms: Some(START_MS + 2_000_000),
         reason: "it slept".into(),
     };
-    store.store.writer.write([&Batch { frames: Vec::new(), gaps: vec![gap.clone()] }]).unwrap();
+    store.try_write(&Batch { frames: Vec::new(), gaps: vec![gap.clone()] }).unwrap();
     store.seal();
     store.store.keeper.checkpoint().unwrap();
     drop(store);
@@ -304,12 +301,11 @@ fn a_disk_that_refuses_is_told_and_then_forgotten() {
     let aside = folder.path().join("aside");
     fs::rename(&logs, &aside).unwrap();
     let batch = Batch { frames: rows(id, 10..11), gaps: Vec::new() };
-    store.store.writer.write([&batch]).unwrap_err();
+    store.try_write(&batch).unwrap_err();
     assert_eq!(store.bits("load"), expected(0..10), "nothing is shown that is not kept");
     fs::rename(&aside, &logs).unwrap();
     store.write(rows(id, 10..20));
     assert_eq!(store.bits("load"), expected(0..20));
-    assert!(lock(&store.store.shared.unsynced).is_some());
     assert_eq!(open(copy(folder.path()).path()).bits("load"), expected(0..20));
 }
 

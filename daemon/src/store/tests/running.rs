@@ -8,8 +8,8 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     super::{
-        OpenedStore, StateChanges, StatePort, StoreActor, StoreArguments, StorePort, StoreReader,
-        messages::Refused,
+        Appended, LogPlace, OpenedStore, StateChanges, StatePort, StoreActor, StoreArguments,
+        StorePort, StoreReader, messages::Refused,
     },
     *,
 };
@@ -209,4 +209,74 @@ async fn what_is_kept_for_others_survives_a_kill_and_a_damaged_state() {
     // A clean stop leaves a copy, which helps where sled's own files are lost.
     std::fs::remove_dir_all(folder.path().join("sled")).unwrap();
     assert_eq!(open(folder.path()).store.take_kept(), kept);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_send_at_once_are_all_answered_and_each_sample_is_there_once() {
+    let folder = TempDir::new().unwrap();
+    let Life { port, reader, arguments, .. } = life(&folder, 64 << 20);
+    let ids: Vec<_> =
+        (0..8).map(|n| arguments.catalog.intern(series("load", &n.to_string())).unwrap()).collect();
+    let (actor, stopped) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
+    until(async || reader.log_end().is_some()).await;
+    let mut tail = reader.tail(None);
+    let send = |id: SeriesId| {
+        let port = port.clone();
+        async move {
+            let mut kept = Kept::default();
+            for row in 0..50 {
+                // Each is sent twice, as if its answer had been lost.
+                for _ in 0..2 {
+                    let batch = Batch { frames: rows(id, row..row + 1), gaps: Vec::new() };
+                    kept += port.arrive(batch).await.unwrap();
+                }
+            }
+            kept
+        }
+    };
+    let senders: Vec<_> = ids.iter().map(|id| tokio::spawn(send(*id))).collect();
+    for sender in senders {
+        let kept = timeout(LONG, sender).await.unwrap().unwrap();
+        assert_eq!(kept, Kept { stored: 50, known: 50, late: 0 });
+    }
+    let answer = reader.query(everything("load")).await.unwrap();
+    for series in &answer.series {
+        let found: Vec<_> = series.points.iter().map(|p| (p.at_ms, p.mean.to_bits())).collect();
+        assert_eq!(found, expected(0..50));
+    }
+    let mut read = 0;
+    while read < 400 {
+        timeout(LONG, reader.appended()).await.unwrap();
+        let passage = tail.next(1000).unwrap();
+        assert!(!passage.lost);
+        read += passage.appended.len();
+    }
+    assert_eq!(reader.stored_since_start(), 400);
+    actor.stop(None);
+    timeout(LONG, stopped).await.unwrap().unwrap();
+    let refused = port.arrive(Batch { frames: rows(ids[0], 90..91), gaps: Vec::new() }).await;
+    assert_eq!(refused, Err(Refused::Stopping));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_along_learns_of_an_absence() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..5));
+    drop(store);
+    let Life { reader, arguments, .. } = life(&folder, 1 << 20);
+    let (actor, stopped) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
+    until(async || reader.log_end().is_some()).await;
+    let mut tail = reader.tail(Some(LogPlace { sequence: 1, offset: 0 }));
+    let mut appended = Vec::new();
+    while appended.len() < 6 {
+        timeout(LONG, reader.appended()).await.unwrap();
+        appended.extend(tail.next(100).unwrap().appended);
+    }
+    let Appended::Gap(gap) = &appended[5] else { panic!("{appended:?}") };
+    assert_eq!((gap.from_ms, gap.to_ms), (START_MS + 5000, None));
+    assert_eq!(&*gap.reason, "bartizan was killed");
+    actor.stop(None);
+    timeout(LONG, stopped).await.unwrap().unwrap();
 }

@@ -1,0 +1,100 @@
+//! The newest sample of every series: what decides whether one from elsewhere is new.
+//!
+//! # Invariants
+//!
+//! - There is one such table, and the writer has it: of two requests that bring the same sample, one brings it.
+//! - What segments hold is known before a sample is judged that they could hold: those that end before it are never
+//!   looked at, and the index of each of the others is read once.
+//! - What was not written was never noted.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{
+    segment::{SegmentFacts, segment_path},
+    segment_read::Segment,
+    shared::Shared,
+};
+use crate::{
+    logging::chain,
+    series::{SeriesId, now_ms},
+};
+
+/// Nothing is known of the series.
+const NEVER: i64 = i64::MIN;
+
+/// The time of the newest sample of every series.
+#[derive(Debug)]
+pub(super) struct Latest {
+    by_series: Vec<i64>,
+    /// What stood there before the batches that are being written.
+    before: Vec<(SeriesId, i64)>,
+    /// Segments of former lives whose index has not been read, those that end last at the end.
+    unread: Vec<Arc<SegmentFacts>>,
+}
+
+impl Latest {
+    /// Starts from what the log says, and from segments that have not been looked into.
+    pub(super) fn new(by_series: Vec<i64>, segments: Vec<Arc<SegmentFacts>>) -> Self {
+        let mut unread = segments;
+        unread.sort_unstable_by_key(|facts| facts.last_ms);
+        Self { by_series, before: Vec::new(), unread }
+    }
+
+    /// Time of the newest sample of a series, as far as it is known; the least possible one if there is none.
+    pub(super) fn of(&self, id: SeriesId) -> i64 {
+        self.by_series.get(id.0 as usize).copied().unwrap_or(NEVER)
+    }
+
+    /// There is a sample of a series at `at_ms`.
+    pub(super) fn note(&mut self, id: SeriesId, at_ms: i64) {
+        let index = id.0 as usize;
+        if self.by_series.len() <= index {
+            self.by_series.resize(index + 1, NEVER);
+        }
+        let latest = &mut self.by_series[index];
+        if at_ms > *latest {
+            self.before.push((id, *latest));
+            *latest = at_ms;
+        }
+    }
+
+    /// What was noted is written.
+    pub(super) fn keep(&mut self) {
+        self.before.clear();
+    }
+
+    /// What was noted since the last writing is not kept.
+    pub(super) fn take_back(&mut self) {
+        for (id, at_ms) in self.before.drain(..).rev() {
+            self.by_series[id.0 as usize] = at_ms;
+        }
+    }
+
+    /// Makes sure that everything is known that a sample of `at_ms` has to be judged by.
+    pub(super) fn look_back(&mut self, shared: &Shared, at_ms: i64) {
+        while let Some(facts) = self.unread.pop_if(|facts| facts.last_ms >= at_ms) {
+            shared.writer_beat_ms.store(now_ms(), Ordering::Relaxed);
+            let path = segment_path(&shared.segment_folder(), facts.day, facts.id);
+            let read = Segment::open(&path, facts.id).and_then(|segment| {
+                segment.each_entry(|entry| {
+                    note_latest(&mut self.by_series, entry.series, segment.span(entry).1);
+                })
+            });
+            if let Err(error) = read
+                && shared.view().segments.contains_key(&facts.id)
+            {
+                // A sample that stands there may be stored once more; no answer shows it twice.
+                tracing::error!(error = chain(&error), "store cannot read the index of a segment");
+            }
+        }
+    }
+}
+
+/// There is a sample of a series at `at_ms`.
+pub(super) fn note_latest(by_series: &mut Vec<i64>, id: SeriesId, at_ms: i64) {
+    let index = id.0 as usize;
+    if by_series.len() <= index {
+        by_series.resize(index + 1, NEVER);
+    }
+    by_series[index] = by_series[index].max(at_ms);
+}

@@ -1,0 +1,110 @@
+//! Whether a sample that is older than its series' newest is here already: what a sender repeats whose answer was
+//! lost is told from what comes too late.
+//!
+//! Only what is not sealed is looked at, and only so much of it as the repetition of whole frames needs: a sample that
+//! stands further back, or alone in a large frame, counts as late, though it is here.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    coder::{Coder, Encoded},
+    delta::{CHUNK_FRAMES, present_bits},
+    heads::Chunk,
+    shared::Shared,
+};
+use crate::series::SeriesId;
+
+/// So many values are decoded for each sample that is asked for: a chunk holds as many rows. Nobody can make us do
+/// much by sending little.
+const VALUES_PER_SAMPLE: usize = CHUNK_FRAMES as usize;
+/// And for each writing: small frames stand in chunks of more columns.
+const VALUES_LEAST: usize = 64 << 10;
+
+/// What was decoded for one writing.
+#[derive(Debug, Default)]
+pub(super) struct Recall {
+    chunks: HashMap<(usize, i64, usize), Rows>,
+    /// Samples that were asked for, and values that were decoded.
+    asked: usize,
+    decoded: usize,
+    /// Frames that are being written, by stream and time, as far as they have been looked at.
+    written: HashMap<(usize, i64), Row>,
+    looked_at: usize,
+}
+
+/// The rows of a chunk by time: a bit for each column.
+type Rows = HashMap<i64, Row>;
+
+/// Which series have a sample at one instant.
+#[derive(Debug, Clone)]
+struct Row {
+    series: Arc<[SeriesId]>,
+    /// A bit for each of them; none where all have one.
+    bits: Option<Vec<u8>>,
+}
+
+impl Recall {
+    /// How many of `series` have a sample at `at_ms` in one of the streams.
+    pub(super) fn known(
+        &mut self,
+        shared: &Shared,
+        (coders, at_ms): (&[Coder], i64),
+        series: &[SeriesId],
+        (encoded, bytes): (&[Encoded], &[u8]),
+    ) -> u64 {
+        for frame in &encoded[self.looked_at..] {
+            let columns = frame.schema.series.len();
+            let bits = present_bits(frame.head, &bytes[frame.body.clone()], columns);
+            let row = Row { series: frame.schema.series.clone(), bits: bits.map(<[u8]>::to_vec) };
+            self.written.insert((frame.place, frame.at_ms), row);
+        }
+        self.looked_at = encoded.len();
+        self.asked += series.len();
+        let mut rows = Vec::new();
+        for place in coders.iter().map(|coder| coder.place) {
+            rows.extend(self.written.get(&(place, at_ms)).cloned());
+            rows.extend(self.in_heads(shared, place, at_ms));
+        }
+        let known = |id: &&SeriesId| rows.iter().any(|row| row.has(**id));
+        series.iter().filter(known).count() as u64
+    }
+
+    /// The row of a stream at `at_ms`.
+    fn in_heads(&mut self, shared: &Shared, place: usize, at_ms: i64) -> Option<Row> {
+        let view = shared.view();
+        let mut chunks = view.heads.streams.get(place)?.chunks();
+        let chunk = chunks.find(|chunk| (chunk.first_ms..=chunk.last_ms).contains(&at_ms))?;
+        let key = (place, chunk.first_ms, chunk.rows);
+        if !self.chunks.contains_key(&key) {
+            let decoded = self.decoded + chunk.rows * chunk.series.len();
+            if decoded > VALUES_LEAST + self.asked * VALUES_PER_SAMPLE {
+                return None;
+            }
+            self.decoded = decoded;
+            self.chunks.insert(key, rows_of(chunk));
+        }
+        self.chunks.get(&key)?.get(&at_ms).cloned()
+    }
+}
+
+impl Row {
+    fn has(&self, id: SeriesId) -> bool {
+        let Ok(column) = self.series.binary_search(&id) else { return false };
+        let bit = |bits: &Vec<u8>| bits.get(column / 8).is_some_and(|b| b >> (column % 8) & 1 == 1);
+        self.bits.as_ref().is_none_or(bit)
+    }
+}
+
+fn rows_of(chunk: &Chunk) -> Rows {
+    let empty = || vec![0u8; chunk.series.len().div_ceil(8)];
+    let mut read = (Rows::new(), empty());
+    chunk.read(
+        &mut read,
+        |(_, bits), column, _| bits[column / 8] |= 1 << (column % 8),
+        |(rows, bits), at_ms| {
+            let bits = Some(std::mem::replace(bits, empty()));
+            rows.insert(at_ms, Row { series: chunk.series.clone(), bits });
+        },
+    );
+    read.0
+}
