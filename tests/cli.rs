@@ -12,7 +12,8 @@ use serde_json::Value;
 
 const CONFIG: &str = "[[server]]\nname = \"here\"\n";
 
-const COMMANDS: [&str; 6] = ["run", "check", "query", "plugin", "alert", "notify"];
+const COMMANDS: [&str; 8] =
+    ["run", "check", "query", "plugin", "alert", "notify", "server", "join"];
 
 #[tokio::test]
 async fn help_names_every_command_and_every_command_has_help() {

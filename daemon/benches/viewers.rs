@@ -17,18 +17,26 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bartizan::{
     alert::Alert,
+    config::Config,
+    enrol::TokenPort,
+    fleet::FleetPort,
     http::{
         HttpActor, HttpArguments, Names, Token, bind, bind_control,
         messages::{AnswerFuture, History, HistoryStats, Limits, PluginList},
     },
+    ingest::Ingest,
     live::{
         Live, LiveActor, LiveArguments,
-        messages::{LivePort, LiveUpdate, ServerState, ServerStatus},
+        messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
     },
     series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId, now_ms},
-    store::messages::{Answer, Query},
+    store::{
+        StorePort,
+        messages::{Answer, Query},
+    },
     supervision::{PULSE_MS, Tree},
 };
 use futures_util::{SinkExt, StreamExt};
@@ -61,6 +69,10 @@ async fn serve() {
     let live = Live::new(port.clone(), updates, catalog.clone(), tree.clone());
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.address().unwrap();
+    let (store, _) = StorePort::new(1 << 20);
+    let (fleet, tokens) = (FleetPort::default(), TokenPort::default());
+    let config = Arc::new(ArcSwap::from_pointee(Config::default()));
+    let ingest = Ingest::new(config, catalog.clone(), store, fleet, tokens.clone());
     let arguments = HttpArguments {
         listener,
         control: bind_control(&state.path().join("control.sock")).unwrap(),
@@ -70,6 +82,11 @@ async fn serve() {
         history: Arc::new(NoHistory),
         plugins: Arc::new(PluginList::default),
         alerts: Alert::restored(Default::default(), Arc::default(), "hub".into()).desk(),
+        fleet: FleetPort::default(),
+        targets: Arc::new(Vec::new),
+        tls: None,
+        tokens,
+        ingest,
         tree: tree.clone(),
         assets: |_| None,
         version: env!("CARGO_PKG_VERSION"),
@@ -123,6 +140,9 @@ fn monitor(name: &str, catalog: &Catalog, port: &LivePort) -> Machine {
         interval_ms: 1000,
         collectors_up: 5,
         collectors_down: 0,
+        origin: Origin::Local,
+        skew_ms: None,
+        seen_ms: None,
     }));
     let gauges = ["cpu_usage_ratio", "memory_usage_ratio", "load1", "uptime_seconds"];
     let plain = gauges.into_iter().map(|metric| (metric, Labels::default(), Kind::Gauge));

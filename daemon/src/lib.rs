@@ -1,7 +1,9 @@
 //! Bartizan watches servers. The modules stand in the order of the data:
 //!
 //! ```text
-//!  plugin_host ─frames─► plugin ─► collector ─► server ─┬─► store
+//!  other nodes, Prometheus, scripts ─► http ─► ingest ──┐
+//!  exporters ─► scrape ──────────────┐                  ▼
+//!  plugin_host ─frames─► plugin ─► collector ─► server ─┬─► store ─► forward ─► hubs, VictoriaMetrics
 //!                                                       ├─► detect ─► alert ─► people
 //!                                                       └─► live ─► http ─► web
 //! ```
@@ -17,16 +19,21 @@ pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod detect;
+pub mod enrol;
 pub mod fleet;
+pub mod forward;
 pub mod http;
+pub mod ingest;
 pub mod live;
 pub mod logging;
 pub mod manifest;
 pub mod plugin;
 pub mod plugin_host;
 pub mod root;
+pub mod scrape;
 pub mod series;
 pub mod server;
 pub mod store;
 pub mod supervision;
 pub mod systemd;
+mod trust;

@@ -61,7 +61,10 @@ impl Ledger {
 
     /// What is remembered of a server.
     pub(super) fn recall(&self, server: &str) -> Recall {
-        let of = self.book.memories().iter().filter(|(key, _)| *key.server == *server);
+        let (rule, labels, absence) = Default::default();
+        let first = Key { server: server.into(), rule, labels, absence };
+        let of = self.book.memories().range(first..);
+        let of = of.take_while(|(key, _)| *key.server == *server);
         Recall {
             memories: of.map(|(key, memory)| (key.clone(), memory.clone())).collect(),
             absent_since_ms: None,

@@ -6,7 +6,7 @@
 use std::{path::Path, process::ExitCode};
 
 use super::{Failure, output::print, plugin::FolderArguments};
-use crate::{config::Config, plugin::PluginCatalog};
+use crate::{config::Config, plugin::PluginCatalog, series::now_ms};
 
 /// Says that the configuration is fine, or fails with all that is wrong with it.
 pub(super) fn check(arguments: FolderArguments) -> Result<ExitCode, Failure> {
@@ -28,6 +28,12 @@ fn verdict(file: Option<&Path>, config: &Config, catalog: &PluginCatalog) -> Str
         servers => format!("{servers} servers"),
     };
     let mut text = format!("{}: fine, watches {who}\n", file.display());
+    // What has gone since it was judged is told of by the start.
+    if let Some(Ok(files)) = config.http.tls.as_ref().map(|tls| tls.load())
+        && files.facts.ends_ms.is_some_and(|ends_ms| ends_ms < now_ms())
+    {
+        text.push_str("the certificate of http.tls has expired: renew it\n");
+    }
     for server in &config.servers {
         for collector in &server.collectors {
             if catalog.find(&collector.plugin).is_none() {

@@ -64,6 +64,11 @@ pub(super) fn post(state: &Path, path: &str, body: Vec<u8>) -> Result<Bytes, Cli
     send(state, Request::post(path), body.into())
 }
 
+/// The body of the answer to `DELETE path`; otherwise as [`get`].
+pub(super) fn delete(state: &Path, path: &str) -> Result<Bytes, ClientError> {
+    send(state, Request::delete(path), Bytes::new())
+}
+
 fn send(state: &Path, request: Builder, body: Bytes) -> Result<Bytes, ClientError> {
     let broken = |error: io::Error| ClientError::Ask(error.into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

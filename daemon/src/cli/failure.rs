@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
-use super::{client::ClientError, output::OutputError};
+use super::{client::ClientError, join::JoinError, output::OutputError};
 use crate::{
     config::ConfigError,
     logging::{LoggingError, chain},
@@ -25,6 +25,9 @@ pub(super) enum Failure {
     /// No answer from a daemon.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// This machine has not joined a hub.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The answer of a daemon has another shape.
     #[error("failed to understand the daemon's answer; is it another version?")]
     Answer(#[from] serde_json::Error),

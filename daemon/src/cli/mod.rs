@@ -17,12 +17,16 @@ mod describe;
 mod explain;
 mod failure;
 mod history;
+mod hub;
+mod join;
+mod joined;
 mod moment;
 mod notify;
 mod output;
 mod plugin;
 mod query;
 mod run;
+mod server;
 mod table;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -67,6 +71,11 @@ enum Command {
     /// Tests the ways to a contact.
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Adds, lists, removes and renames the servers that this hub takes samples of.
+    #[command(subcommand)]
+    Server(server::ServerCommand),
+    /// Makes this machine report to a hub, as `bartizan server add` says there.
+    Join(join::JoinArguments),
     /// Runs plugins. Started by the daemon, not by people.
     #[command(hide = true)]
     PluginHost {
@@ -112,6 +121,8 @@ pub fn main() -> ExitCode {
         Some(Command::Plugin(command)) => plugin::plugin(command),
         Some(Command::Alert(command)) => alert::alert(command),
         Some(Command::Notify(command)) => notify::notify(command),
+        Some(Command::Server(command)) => server::server(command),
+        Some(Command::Join(arguments)) => join::join(arguments),
         Some(Command::PluginHost { arguments }) => return plugin_host::run(arguments),
     };
     done.unwrap_or_else(|failure| failure.report())

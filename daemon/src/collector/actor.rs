@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::{CollectorMessage, Due, Outcome, Report, ReportPort, Schedule, Source};
 use crate::{
-    plugin::{CollectError, InstanceState},
+    plugin::{CollectError, InstanceState, Reading},
     supervision::{ActorState, Node},
 };
 
@@ -221,9 +221,12 @@ impl<S: Source> CollectorState<S> {
         };
         let (reports, collector) = (self.reports.clone(), self.name.clone());
         tokio::spawn(async move {
-            let outcome = source.collect(at_ms).await.map(|reading| {
-                let outcome = Outcome::Samples(reading.samples);
-                reports.send(Report { collector, at_ms, outcome });
+            let outcome = source.collect(at_ms).await.map(|Reading { samples, dated, .. }| {
+                if !dated.is_empty() {
+                    let (collector, outcome) = (collector.clone(), Outcome::Dated(dated));
+                    reports.send(Report { collector, at_ms, outcome });
+                }
+                reports.send(Report { collector, at_ms, outcome: Outcome::Samples(samples) });
             });
             // The cast fails only if the collector has stopped; nobody is waiting then.
             let _ = home.cast(CollectorMessage::Finished { source, at_ms, outcome });

@@ -67,6 +67,8 @@ pub struct Report {
 pub enum Outcome {
     /// Samples, all of the slot's time.
     Samples(Vec<Sample>),
+    /// Samples that each have a time of their own, in milliseconds since 1970. Those of the slot, if any, come apart.
+    Dated(Vec<(i64, Sample)>),
     /// Nothing, and why, in words for people. The next slot tries again.
     Missed(Arc<str>),
     /// Nothing, and nothing is missing: this machine has no such thing.

@@ -134,6 +134,15 @@ pub(super) fn target(value: &DeValue<'_>) -> Result<String, String> {
     Ok(text.into())
 }
 
+/// Why nothing must be sent to this URL of a hub, which with `insecure` may be one without TLS.
+pub(super) fn check_hub(text: &str, insecure: bool) -> Result<(), String> {
+    let encrypted = text.replacen("http://", "https://", 1);
+    check_target(if insecure { &encrypted } else { text }).map_err(|reason| {
+        let plain = reason.contains("unencrypted");
+        if plain { format!("{reason}; or set `insecure = true`") } else { reason }
+    })
+}
+
 /// Why nothing must be sent to this URL.
 pub(super) fn check_target(text: &str) -> Result<(), String> {
     let Some(uri) = web_uri(text) else {

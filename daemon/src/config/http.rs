@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use toml::de::DeValue;
 
-use super::{address::web_uri, section::Section, value};
+use super::{TlsConfig, address::web_uri, section::Section, value};
 
 /// Where the page and the API are served, and to whom.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,11 +15,18 @@ pub struct HttpConfig {
     pub public_url: Option<String>,
     /// Allows a non-loopback address without TLS.
     pub insecure: bool,
+    /// How the traffic is encrypted; not at all unless given.
+    pub tls: Option<TlsConfig>,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 9797).into(), public_url: None, insecure: false }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 9797).into(),
+            public_url: None,
+            insecure: false,
+            tls: None,
+        }
     }
 }
 
@@ -30,6 +37,7 @@ impl HttpConfig {
             listen: section.value("listen", address).unwrap_or(default.listen),
             public_url: section.value("public_url", url),
             insecure: section.value("insecure", value::switch).unwrap_or(default.insecure),
+            tls: section.optional("tls", TlsConfig::read),
         };
         if let Some(reason) = config.exposure() {
             section.refuse("listen", reason);
@@ -37,15 +45,22 @@ impl HttpConfig {
         config
     }
 
+    /// What addresses of it begin with.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     /// Why this address must not be served: whoever can reach it could read the
     /// traffic, the administrator's token with it. `None` if it may be.
     pub(super) fn exposure(&self) -> Option<String> {
-        let free = self.listen.ip().to_canonical().is_loopback() || self.insecure;
+        let loopback = self.listen.ip().to_canonical().is_loopback();
+        let free = loopback || self.insecure || self.tls.is_some();
         let ip = self.listen.ip();
         (!free).then(|| {
             format!(
-                "{ip} is no loopback address, and traffic is not encrypted; put a TLS proxy \
-                 before a loopback address, or set `http.insecure = true`"
+                "{ip} is no loopback address, and traffic is not encrypted; name a certificate \
+                 and its key by `http.tls`, put a TLS proxy before a loopback address, or set \
+                 `http.insecure = true`"
             )
         })
     }

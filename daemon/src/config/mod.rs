@@ -14,17 +14,23 @@
 //! - `example.toml` names every key with its default; a test keeps it true.
 
 mod address;
+mod certificate;
 mod channel;
 mod collect;
 mod contact;
+mod fleet;
+mod forward;
 mod http;
+mod ingest;
 mod log;
 mod metric;
 mod pattern;
 mod places;
 mod problem;
+mod relabel;
 mod route;
 mod rule;
+mod scrape;
 mod secret;
 mod section;
 mod server;
@@ -34,28 +40,39 @@ mod sources;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
+pub use certificate::CertificateFacts;
 pub use channel::{
     BodyType, ChannelsConfig, EmailConfig, HttpGatewayConfig, KannelConfig, MailTls, SmsConfig,
     WebhookConfig,
 };
 pub use collect::CollectConfig;
 pub use contact::{ContactConfig, Language};
+pub use fleet::FleetConfig;
+pub use forward::{ForwardAuth, ForwardConfig, Protocol};
 pub use http::HttpConfig;
+pub use ingest::IngestConfig;
 pub use log::{LogConfig, LogFormat};
 pub use metric::{COLLECTOR_STATE, SERVER_STATE};
 pub use pattern::{Glob, Pattern, Selector};
 pub use places::PlaceError;
 pub(crate) use problem::distance;
 pub use problem::{ConfigError, Problem, nearest};
+pub use relabel::{Relabel, SeriesPattern, Wildcard};
 pub use route::{GroupBy, RouteConfig};
-pub use rule::{Limit, NoData, OwnLimit, RuleConfig, Take, Thresholds, effective_rules};
-pub use secret::read_secret;
+pub use rule::{
+    Limit, NoData, OwnLimit, RuleConfig, Take, Thresholds, effective_rules, shared_rules,
+};
+pub use scrape::{Credentials, ScrapeConfig};
+pub(crate) use secret::certificates;
+pub use secret::{authorities, read_secret};
 pub use server::{CollectorConfig, ServerConfig};
 pub use severity::{Severity, Side};
 pub use sources::Sources;
 pub use store::{Retention, StoreConfig};
+pub use tls::{TlsConfig, TlsError, TlsFiles};
 
 use std::{fs, path::Path};
 
@@ -84,6 +101,14 @@ pub struct Config {
     pub contacts: Vec<ContactConfig>,
     /// Of what.
     pub routes: Vec<RouteConfig>,
+    /// Exporters that are read as servers of their own.
+    pub scrapes: Vec<ScrapeConfig>,
+    /// How much others may write.
+    pub ingest: IngestConfig,
+    /// Where samples go besides the store.
+    pub forwards: Vec<ForwardConfig>,
+    /// Hubs that are asked before a server is called offline.
+    pub fleet: FleetConfig,
 }
 
 impl Config {
@@ -92,10 +117,13 @@ impl Config {
         Self::load_without(path, |_| false)
     }
 
-    /// As [`load`](Self::load), for who only asks the daemon: channels are not judged, as their
-    /// secrets may be readable to the daemon alone.
+    /// As [`load`](Self::load), for who only asks the daemon: what names secrets is not judged, as
+    /// these may be readable to the daemon alone.
     fn load_for_command(path: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_without(path, |problem| problem.key.starts_with("channel."))
+        const SECRETIVE: [&str; 4] = ["channel.", "http.tls.", "forward.", "fleet."];
+        Self::load_without(path, |problem| {
+            SECRETIVE.iter().any(|section| problem.key.starts_with(section))
+        })
     }
 
     fn load_without(
@@ -140,7 +168,25 @@ impl Config {
         let channels = file.table("channel", ChannelsConfig::read);
         let contacts = ContactConfig::read_all(file, &channels);
         let routes = RouteConfig::read_all(file, &contacts);
-        Self { http, log, store, collect, servers, rules, channels, contacts, routes }
+        let ingest = file.table("ingest", IngestConfig::read);
+        let scrapes = ScrapeConfig::read_all(file, &collect, &servers);
+        let forwards = ForwardConfig::read_all(file);
+        let fleet = file.table("fleet", FleetConfig::read);
+        Self {
+            http,
+            log,
+            store,
+            collect,
+            servers,
+            rules,
+            channels,
+            contacts,
+            routes,
+            scrapes,
+            ingest,
+            forwards,
+            fleet,
+        }
     }
 }
 
@@ -157,6 +203,10 @@ impl Default for Config {
             channels: ChannelsConfig::default(),
             contacts: Vec::new(),
             routes: Vec::new(),
+            scrapes: Vec::new(),
+            ingest: IngestConfig::default(),
+            forwards: Vec::new(),
+            fleet: FleetConfig::default(),
         }
     }
 }

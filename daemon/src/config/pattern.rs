@@ -71,6 +71,14 @@ impl Pattern {
     pub fn allows(&self, word: &str) -> bool {
         self.glob.fits(word) != self.excludes
     }
+
+    /// Whether `word` is among those that `patterns` choose: one of those that choose fits, or none chooses, and none
+    /// that excludes fits.
+    pub fn choose(patterns: &[Self], word: &str) -> bool {
+        let mut choosing = patterns.iter().filter(|pattern| !pattern.excludes).peekable();
+        let chosen = choosing.peek().is_none() || choosing.any(|pattern| pattern.glob.fits(word));
+        chosen && !patterns.iter().any(|pattern| pattern.excludes && pattern.glob.fits(word))
+    }
 }
 
 /// Servers by name or by tag: `web-*`, `tag:env=prod`, with a leading `!` to exclude.
@@ -143,6 +151,17 @@ mod tests {
         assert!(fits("盘?", "盘一") && !fits("盘?", "盘"));
         assert!(fits("*a*b", "aabab") && !fits("*a*b", "aaba"));
         assert!(!fits("", "a") && fits("", ""));
+    }
+
+    #[test]
+    fn words_are_chosen_and_excluded_last() {
+        let chosen = |patterns: &[&str], word| {
+            let patterns: Vec<_> = patterns.iter().map(|text| Pattern::new(text)).collect();
+            Pattern::choose(&patterns, word)
+        };
+        assert!(chosen(&[], "cpu"), "nobody chooses: all are meant");
+        assert!(chosen(&["cpu*", "disk*"], "disk_a") && !chosen(&["cpu*"], "disk_a"));
+        assert!(chosen(&["!disk*"], "cpu") && !chosen(&["*", "!disk*"], "disk_a"));
     }
 
     #[test]

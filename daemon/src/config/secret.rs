@@ -12,7 +12,10 @@ use std::{
 
 use rustls::{
     RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
 };
 use toml::de::DeValue;
 
@@ -33,30 +36,66 @@ pub fn read_secret(path: &Path) -> io::Result<String> {
 
 /// A file that [`read_secret`] can read.
 pub(super) fn secret_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
-    file(value, |path| read_secret(path).map(drop))
+    file(value, read_secret)
 }
 
 /// A PEM file of certificates, each of which can be an authority.
 pub(super) fn ca_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
-    file(value, |path| {
-        let bytes = read_limited(path)?;
-        let mut authorities = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&bytes) {
-            let certificate =
-                certificate.map_err(|error| invalid(&format!("is no PEM file: {error}")))?;
-            let added = authorities.add(certificate);
-            added.map_err(|error| invalid(&format!("has a certificate that is none: {error}")))?;
-        }
-        match authorities.is_empty() {
-            true => Err(invalid("has no certificate; must be a PEM file with at least one")),
-            false => Ok(()),
-        }
+    file(value, authorities)
+}
+
+/// The authorities of the PEM file at `path`, at least one.
+pub fn authorities(path: &Path) -> io::Result<RootCertStore> {
+    let bytes = read_limited(path)?;
+    let mut authorities = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let certificate =
+            certificate.map_err(|error| invalid(&format!("is no PEM file: {error}")))?;
+        let added = authorities.add(certificate);
+        added.map_err(|error| invalid(&format!("has a certificate that is none: {error}")))?;
+    }
+    if authorities.is_empty() {
+        return Err(invalid("has no certificate; must be a PEM file with at least one"));
+    }
+    Ok(authorities)
+}
+
+/// A PEM file of at least one certificate, to be shown to others.
+pub(super) fn certificate_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    file(value, certificates)
+}
+
+/// The certificates of the PEM file at `path`, at least one, in their order.
+pub(crate) fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let bytes = read_limited(path)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let certificates = read.map_err(|error| invalid(&format!("is no PEM file: {error}")))?;
+    if certificates.is_empty() {
+        return Err(invalid("has no certificate; must be a PEM file with at least one"));
+    }
+    Ok(certificates)
+}
+
+/// A PEM file of a private key.
+pub(super) fn key_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    file(value, private_key)
+}
+
+/// The private key of the PEM file at `path`.
+pub(super) fn private_key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(&read_limited(path)?).map_err(|error| match error {
+        pem::Error::NoItemsFound => invalid(
+            "has no private key; must be a PEM file with one that needs no password (`openssl \
+             pkey -in FILE` takes it off)",
+        ),
+        other => invalid(&format!("is no PEM file: {other}")),
     })
 }
 
-fn file(
+/// A file that `check` can read.
+fn file<T>(
     value: &DeValue<'_>,
-    check: impl FnOnce(&Path) -> io::Result<()>,
+    check: impl FnOnce(&Path) -> io::Result<T>,
 ) -> Result<PathBuf, String> {
     let text = value::text(value)?;
     if text.is_empty() {
@@ -64,7 +103,7 @@ fn file(
     }
     let path = PathBuf::from(text);
     match check(&path) {
-        Ok(()) => Ok(path),
+        Ok(_) => Ok(path),
         Err(error) => Err(format!("is `{text}`, {}", reason(&error))),
     }
 }
@@ -78,6 +117,7 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// The whole file, if it is no larger than any that is named here.
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     // Asked before it is opened: opening a pipe would wait for whoever writes to it.
     if !path.metadata()?.is_file() {

@@ -16,8 +16,10 @@ pub struct ServerConfig {
     pub name: String,
     /// What it is, for grouping and filters.
     pub tags: BTreeMap<String, String>,
-    /// What is read there. Empty means every bundled collector that applies.
+    /// What is read there. Empty means every bundled collector that applies, unless it is remote.
     pub collectors: Vec<CollectorConfig>,
+    /// Whether nothing is read there by plugins: its samples come from elsewhere.
+    pub remote: bool,
     /// Its own limits, by metric.
     pub thresholds: BTreeMap<String, Thresholds>,
 }
@@ -56,8 +58,12 @@ impl ServerConfig {
             tags: section.entries("tags", tag),
             collectors: section
                 .tables("collector", |section| CollectorConfig::read(section, &mut collectors)),
+            remote: section.value("remote", value::switch).unwrap_or_default(),
             thresholds: BTreeMap::new(),
         };
+        if server.remote && !server.collectors.is_empty() {
+            section.refuse("remote", "is true, but plugins read this machine alone: leave out its collectors, or `remote`");
+        }
         // Which rules hold depends on the name and the tags.
         let held: Vec<&RuleConfig> = rules.iter().filter(|rule| rule.holds_for(&server)).collect();
         server.thresholds = Thresholds::read_all(section, &held);

@@ -29,6 +29,11 @@ impl Sources {
         surroundings().config_file(self.config.as_deref(), Path::new(Self::SYSTEM_FILE))
     }
 
+    /// The configuration file, whether it is there or not.
+    pub fn file_or_default(&self) -> PathBuf {
+        self.file().unwrap_or_else(|| Self::SYSTEM_FILE.into())
+    }
+
     /// The configuration with the command line over it: `listen` replaced, the
     /// folders of `--plugins` before those of the file, and `store.path` the
     /// state folder that counts.

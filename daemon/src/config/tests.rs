@@ -13,9 +13,10 @@ use serde_json::json;
 
 use super::{
     BodyType, Config, ConfigError, GroupBy, Language, LogFormat, MailTls, NoData, Pattern,
-    Severity, Side, SmsConfig, Take, effective_rules, section::Reader,
+    ScrapeConfig, Severity, Side, SmsConfig, Take, effective_rules, section::Reader,
 };
 
+const SECOND: Duration = Duration::from_secs(1);
 const EXAMPLE: &str = include_str!("../../example.toml");
 
 #[test]
@@ -31,6 +32,19 @@ fn every_valid_file_is_accepted() {
             panic!("{}: {error}", path.display());
         }
     }
+}
+
+#[test]
+fn other_hubs_are_known_by_what_their_addresses_begin_with() {
+    let plain = r#"
+        [fleet]
+        hubs = ["http://10.0.0.2:9797/", "https://example.org/bartizan/"]
+        token_file = "src/config/cases/valid/secret"
+        insecure = true
+    "#;
+    let fleet = Config::parse(plain, "fleet.toml").unwrap().fleet;
+    assert_eq!(fleet.hubs, ["http://10.0.0.2:9797", "https://example.org/bartizan"]);
+    assert_eq!(fleet.token_file, Some("src/config/cases/valid/secret".into()));
 }
 
 /// Beside each file stands what is said of it, line by line.
@@ -122,6 +136,24 @@ fn all_that_is_given_about_alerts_arrives() {
 }
 
 #[test]
+fn all_that_is_given_about_scrapes_arrives() {
+    let text = include_str!("cases/valid/scrapes.toml");
+    let scrapes = Config::parse(text, "scrapes.toml").unwrap().scrapes;
+
+    let names: Vec<_> = scrapes.iter().map(|scrape| scrape.name.as_str()).collect();
+    assert_eq!(names, ["scrape-9100", "mysql", "scrape"]);
+    let [plain, given, _] = &scrapes[..] else { panic!("{scrapes:?}") };
+    assert_eq!((plain.interval, plain.timeout), (None, None));
+    assert_eq!((plain.max_bytes, plain.series_max), (16 << 20, 20_000));
+    assert_eq!((given.every(), given.deadline()), (30 * SECOND, 30 * SECOND));
+    assert_eq!((given.max_bytes, given.series_max, given.honor_timestamps), (1 << 20, 10, true));
+    assert_eq!(given.labels["job"], "db");
+    assert_eq!(given.relabel.len(), 7);
+    let with = |interval| ScrapeConfig { interval: Some(interval), ..plain.clone() }.deadline();
+    assert_eq!((with(4 * SECOND), with(60 * SECOND)), (3 * SECOND, 10 * SECOND));
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Config::load(Some(Path::new("/nonexistent.toml"))).unwrap_err();
     assert_eq!(error.to_string(), "failed to read configuration `/nonexistent.toml`");
@@ -174,7 +206,7 @@ proptest::proptest! {
     /// Whatever the file holds, the answer is a configuration or a list of problems.
     #[test]
     fn no_text_brings_the_reader_down(
-        text in "([a-z._]{0,8}( = )?|\\[{0,2}(server|rule|route|contact|channel)\\]{0,2}|(warning|match|sms|notify)( = )?|\"\\PC{0,6}\"|[0-9]|\\{|\\}|\n){0,24}"
+        text in "([a-z._]{0,8}( = )?|\\[{0,2}(server|rule|route|contact|channel|forward)\\]{0,2}|(warning|match|sms|notify|url|urls|labels)( = )?|\"\\PC{0,6}\"|[0-9]|\\{|\\}|\n){0,24}"
     ) {
         if let Err(error) = Config::parse(&text, "any.toml") {
             proptest::prop_assert!(matches!(error, ConfigError::Invalid(problems) if !problems.is_empty()));

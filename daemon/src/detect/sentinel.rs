@@ -9,7 +9,7 @@ use super::{
     Transition,
     detector::FRESH_INTERVALS,
     recall::Recall,
-    subject::{collector_state, server_state},
+    subject::{collector_state, is_of_daemon, server_state},
     watched::{Scene, Watched},
 };
 use crate::{
@@ -30,6 +30,8 @@ pub struct Sentinel {
     /// Whether the server is there.
     presence: Watched,
     offline: bool,
+    /// Whether it is judged by others.
+    elsewhere: bool,
     /// What time it is.
     clock_ms: i64,
     /// When a collector last brought samples.
@@ -57,7 +59,7 @@ impl Sentinel {
     pub fn new(
         server: Arc<str>,
         collectors: impl IntoIterator<Item = (Arc<str>, i64)>,
-        rules: Vec<RuleConfig>,
+        rules: impl IntoIterator<Item = impl Into<Arc<RuleConfig>>>,
         catalog: Arc<Catalog>,
         recall: Recall,
         now_ms: i64,
@@ -72,10 +74,11 @@ impl Sentinel {
             presence: Watched::new(server_state(&server).into(), now_ms),
             scene,
             catalog,
-            rules: rules.into_iter().map(Arc::new).collect(),
+            rules: rules.into_iter().map(Into::into).collect(),
             collectors,
             series: HashMap::new(),
             offline: false,
+            elsewhere: false,
             clock_ms: now_ms,
             heard_ms: None,
             transitions: Vec::new(),
@@ -130,6 +133,42 @@ impl Sentinel {
         all.chain([&mut self.presence]).for_each(|watched| watched.shift(by_ms));
     }
 
+    /// A collector has shown up that was not known before, or it reads at another interval now.
+    pub fn meet(&mut self, collector: &Arc<str>, interval_ms: i64, now_ms: i64) {
+        self.look(now_ms);
+        let series = collector_state(&self.scene.server, collector, interval_ms).into();
+        if let Some(seen) = self.collectors.get_mut(collector) {
+            seen.interval_ms = interval_ms;
+            if let Some(state) = self.states.get_mut(collector) {
+                state.is_now(series);
+            }
+            return;
+        }
+        self.collectors.insert(collector.clone(), Seen { interval_ms, at_ms: self.clock_ms });
+        let mut state = Watched::new(series, self.clock_ms);
+        let Self { rules, scene, transitions, .. } = self;
+        state.judge_by(rules, scene, self.clock_ms, transitions);
+        self.states.insert(collector.clone(), state);
+    }
+
+    /// A collector is no longer one of this server's: what was said of it is withdrawn.
+    pub fn forget(&mut self, collector: &str, now_ms: i64) {
+        self.look(now_ms);
+        self.collectors.remove(collector);
+        let Self { scene, transitions, .. } = self;
+        if let Some(mut state) = self.states.remove(collector) {
+            state.withdraw(&[], now_ms, scene, transitions);
+        }
+        self.series.retain(|_, watched| {
+            let stays = &*watched.series().collector != collector;
+            if !stays {
+                watched.withdraw(&[], now_ms, scene, transitions);
+            }
+            stays
+        });
+        scene.silent.remove(collector);
+    }
+
     /// Takes what a collector has read.
     pub fn frame(&mut self, frame: &Frame, now_ms: i64) {
         self.look(now_ms);
@@ -139,6 +178,7 @@ impl Sentinel {
         }
         self.scene.silent.remove(&frame.collector);
         self.offline = false;
+        self.elsewhere = false;
         self.heard_ms = Some(self.clock_ms);
         self.heard(&frame.collector, at_ms, 1.0);
         let Self { scene, rules, transitions, .. } = self;
@@ -148,6 +188,10 @@ impl Sentinel {
                 Some(watched) => watched,
                 None => {
                     let Some(series) = self.catalog.get(sample.series) else { continue };
+                    // What another node says of its collectors, this one finds out by itself.
+                    if is_of_daemon(&series) {
+                        continue;
+                    }
                     let mut watched = Watched::new(series, now_ms);
                     watched.judge_by(rules, scene, now_ms, transitions);
                     self.series.entry(sample.series).or_insert(watched)
@@ -175,17 +219,42 @@ impl Sentinel {
     }
 
     /// Nothing has been heard of the server for so long that it is offline. Whoever says so may not have heard yet
-    /// what has come since.
-    pub fn offline(&mut self, now_ms: i64) {
+    /// what has come since. One that this sentinel has never heard of, because the daemon was not running, is offline
+    /// since it was last seen.
+    pub fn offline(&mut self, now_ms: i64, seen_ms: Option<i64>) {
         self.look(now_ms);
-        let fastest_ms = self.collectors.values().map(|seen| seen.interval_ms).min();
-        let fresh_ms = FRESH_INTERVALS * fastest_ms.unwrap_or(0).max(LATE_INTERVAL_MIN_MS);
-        let is_here = self.heard_ms.is_some_and(|heard_ms| self.clock_ms - heard_ms <= fresh_ms);
-        if is_here || std::mem::replace(&mut self.offline, true) {
+        if self.is_here() || std::mem::replace(&mut self.offline, true) {
             return;
         }
-        self.presence.turn(now_ms, 0.0, &self.scene, &mut self.transitions);
+        self.elsewhere = false;
+        let since_ms = seen_ms.filter(|&seen_ms| self.heard_ms.is_none() && seen_ms < now_ms);
+        let since_ms = since_ms.unwrap_or(now_ms);
+        self.presence.turn(since_ms, 0.0, &self.scene, &mut self.transitions);
         // What is wrong with a server that is not there, nobody knows.
+        self.lose_all(now_ms);
+    }
+
+    /// Nothing is heard of the server here because it is heard of elsewhere: whoever hears of it judges it. It is not
+    /// offline, and its collectors are not silent.
+    pub fn elsewhere(&mut self, now_ms: i64) {
+        self.look(now_ms);
+        if self.is_here() || std::mem::replace(&mut self.elsewhere, true) {
+            return;
+        }
+        if std::mem::take(&mut self.offline) {
+            self.presence.turn(now_ms, 1.0, &self.scene, &mut self.transitions);
+        }
+        self.lose_all(now_ms);
+    }
+
+    /// Whether samples of the present came just now.
+    fn is_here(&self) -> bool {
+        let fastest_ms = self.collectors.values().map(|seen| seen.interval_ms).min();
+        let fresh_ms = FRESH_INTERVALS * fastest_ms.unwrap_or(0).max(LATE_INTERVAL_MIN_MS);
+        self.heard_ms.is_some_and(|heard_ms| self.clock_ms - heard_ms <= fresh_ms)
+    }
+
+    fn lose_all(&mut self, now_ms: i64) {
         for watched in self.states.values_mut().chain(self.series.values_mut()) {
             watched.lose(now_ms, &self.scene, &mut self.transitions);
         }
@@ -194,13 +263,10 @@ impl Sentinel {
     /// Lets time pass: timers that are due, values that are too old, collectors that say nothing at all.
     pub fn advance(&mut self, now_ms: i64) {
         self.look(now_ms);
-        let mut silent = Vec::new();
-        for (name, seen) in &self.collectors {
-            if now_ms - seen.at_ms > (3 * seen.interval_ms).max(SILENT_MIN_MS) {
-                silent.push(name.clone());
-            }
-        }
-        for name in silent.iter().filter(|_| !self.offline) {
+        let is_silent =
+            |seen: &Seen| now_ms - seen.at_ms > (3 * seen.interval_ms).max(SILENT_MIN_MS);
+        let is_judged = !self.offline && !self.elsewhere;
+        for (name, _) in self.collectors.iter().filter(|(_, seen)| is_judged && is_silent(seen)) {
             let why = || "the collector reports nothing at all".into();
             self.scene.silent.entry(name.clone()).or_insert_with(why);
             if let Some(state) = self.states.get_mut(name) {
@@ -215,9 +281,13 @@ impl Sentinel {
     }
 
     /// Goes on by other rules from `now_ms` on.
-    pub fn follow(&mut self, rules: Vec<RuleConfig>, now_ms: i64) {
+    pub fn follow(
+        &mut self,
+        rules: impl IntoIterator<Item = impl Into<Arc<RuleConfig>>>,
+        now_ms: i64,
+    ) {
         self.look(now_ms);
-        self.rules = rules.into_iter().map(Arc::new).collect();
+        self.rules = rules.into_iter().map(Into::into).collect();
         let Self { scene, rules, transitions, .. } = self;
         let all = self.states.values_mut().chain(self.series.values_mut());
         for watched in all.chain([&mut self.presence]) {

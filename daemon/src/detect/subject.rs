@@ -16,6 +16,11 @@ pub(super) fn fits(rule: &RuleConfig, metric: &str, labels: &Labels) -> bool {
             .all(|(name, pattern)| pattern.allows(labels.get(name).unwrap_or_default()))
 }
 
+/// Whether it is one of the series that the daemon itself judges by.
+pub(super) fn is_of_daemon(series: &Series) -> bool {
+    [COLLECTOR_STATE, SERVER_STATE].contains(&&*series.metric)
+}
+
 /// The series that says whether a collector brings samples.
 pub(super) fn collector_state(server: &Arc<str>, collector: &Arc<str>, interval_ms: i64) -> Series {
     Series {

@@ -123,6 +123,11 @@ impl Watched {
         go.iter().for_each(|gone| self.tell_end(gone, now_ms, "its rule was removed", scene, out));
     }
 
+    /// What it is.
+    pub(super) fn series(&self) -> &Series {
+        &self.series
+    }
+
     /// Whether any rule is about it.
     pub(super) fn is_judged(&self) -> bool {
         !self.detectors.is_empty()

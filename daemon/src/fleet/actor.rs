@@ -1,23 +1,30 @@
 //! The fleet actor: see the [module documentation](super) for its promises.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::time::Instant;
 use tracing::info;
 
 use super::{
-    FleetMessage,
-    membership::{Change, Member, changes, members},
+    FleetMessage, FleetPort,
+    keeping::Keeping,
+    membership::{Change, Member, change, configured},
+    peers::Peers,
 };
 use crate::{
     alert::messages::AlertPort,
-    config::{Config, RuleConfig, effective_rules},
+    config::{Config, RuleConfig, shared_rules},
     live::messages::{LivePort, LiveUpdate},
     plugin::PluginPort,
     series::Catalog,
-    server::{ServerActor, ServerArguments, ServerMessage},
-    store::{StorePort, StoreReader},
+    server::{ArrivalPort, ServerActor, ServerArguments, ServerMessage},
+    store::{StatePort, StorePort, StoreReader},
     supervision::{ChildSpec, Children, Node, Restart, start_with, until_pulse},
 };
 
@@ -52,6 +59,10 @@ pub struct Ports {
     pub history: StoreReader,
     /// Keeps incidents.
     pub alerts: AlertPort,
+    /// Where what arrives from elsewhere is taken in, and who says which servers there are.
+    pub fleet: FleetPort,
+    /// Keeps who is known.
+    pub states: StatePort,
 }
 
 /// What the fleet remembers between messages.
@@ -59,8 +70,14 @@ pub struct Fleet {
     this_machine: Arc<str>,
     ports: Ports,
     node: Node,
-    members: Vec<Member>,
+    rules: Vec<Arc<RuleConfig>>,
+    /// What the configuration says.
+    configured: BTreeMap<Arc<str>, Member>,
+    /// Who is watched.
+    members: BTreeMap<Arc<str>, Member>,
     children: Children,
+    keeping: Keeping,
+    peers: Peers,
 }
 
 /// A fleet that is silent for longer is stuck; a reload may stop servers meanwhile.
@@ -85,7 +102,19 @@ impl Actor for FleetActor {
             // The cast fails only if the fleet has stopped, and its children with it.
             let _ = mailbox.cast(FleetMessage::Child(event));
         });
-        let mut fleet = Fleet { this_machine, ports, node, members: Vec::new(), children };
+        let keeping = Keeping::new(ports.fleet.clone(), ports.states.clone());
+        let peers = Peers::new(ports.fleet.clone());
+        let mut fleet = Fleet {
+            this_machine,
+            ports,
+            node,
+            rules: Vec::new(),
+            configured: BTreeMap::new(),
+            members: BTreeMap::new(),
+            children,
+            keeping,
+            peers,
+        };
         fleet.become_as(&config.load()).await;
         myself.send_after(until_pulse(), || FleetMessage::Tick);
         Ok(fleet)
@@ -99,7 +128,7 @@ impl Actor for FleetActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             FleetMessage::Tick => {
-                fleet.node.beat();
+                fleet.look().await;
                 myself.send_after(until_pulse(), || FleetMessage::Tick);
             }
             FleetMessage::Reload(config) => fleet.become_as(&config).await,
@@ -123,69 +152,140 @@ impl Actor for FleetActor {
         fleet: &mut Fleet,
     ) -> Result<(), ActorProcessingErr> {
         fleet.children.stop_all().await;
+        fleet.keeping.farewell().await;
         Ok(())
     }
 }
 
 impl Fleet {
+    /// Takes in who has come, gone, or changed since the last look.
+    async fn look(&mut self) {
+        self.node.beat();
+        let news = self.ports.fleet.take_news();
+        if !news.is_empty() && self.update(news).await {
+            self.tell_watched();
+        }
+        self.keeping.look().await;
+        self.peers.look(Instant::now()).await;
+    }
+
     /// Makes the fleet what `config` says.
     async fn become_as(&mut self, config: &Config) {
-        let members = members(config, &self.this_machine);
-        for change in changes(&self.members, &members) {
-            match change {
-                Change::Start(member) => self.start(member, &config.rules),
-                Change::Stop(name) => {
-                    info!(server = name, "server no longer watched");
-                    self.children.stop(&child_id(&name)).await;
-                    self.ports.live.publish(LiveUpdate::Gone(name.into()));
-                }
-                Change::Replace(member) => {
-                    self.children.stop(&child_id(&member.0.name)).await;
-                    self.start(member, &config.rules);
-                }
-            }
-        }
-        for (server, _) in &members {
-            if let Some(cell) = self.children.cell(&child_id(&server.name)) {
-                let rules = effective_rules(&config.rules, server);
+        self.peers.follow(&config.fleet);
+        self.rules = config.rules.iter().cloned().map(Arc::new).collect();
+        self.configured = configured(config, &self.this_machine);
+        self.ports.fleet.configure(self.configured.keys().cloned().collect());
+        let before = self.members.keys().cloned();
+        let after = self.configured.keys().cloned().chain(self.ports.fleet.known_names());
+        let all: BTreeSet<_> = before.chain(after).collect();
+        self.update(all).await;
+        for (name, member) in &self.members {
+            if let Some(cell) = self.children.cell(&child_id(name)) {
+                let rules = shared_rules(&self.rules, &member.server);
                 // The cast fails only if it has stopped, and then it is started with these.
                 let _ = ActorRef::from(cell.clone()).cast(ServerMessage::Rules(rules));
             }
         }
-        self.ports
-            .alerts
-            .watch(members.iter().map(|(server, _)| server.name.as_str().into()).collect());
-        self.members = members;
+        self.tell_watched();
     }
 
-    fn start(&mut self, (server, interval): Member, rules: &[RuleConfig]) {
-        let rules = effective_rules(rules, &server);
-        let id = child_id(&server.name);
-        let name: Arc<str> = server.name.into();
-        let tags = Arc::new(server.tags);
-        let Ports { plugins, store, live, catalog, history, alerts } = self.ports.clone();
-        let start = start_with(ServerActor::default, move |node| ServerArguments {
+    /// Makes those that are called `names` what they are to be. Whether any has come or gone.
+    async fn update(&mut self, names: BTreeSet<Arc<str>>) -> bool {
+        let mut changed = false;
+        for name in names {
+            // Stopping many takes a while.
+            self.node.beat();
+            let after = self.member(&name);
+            let change = change(self.members.get(&name), after.as_ref());
+            changed |= matches!(change, Change::Start | Change::Stop);
+            if matches!(change, Change::Stop | Change::Replace) {
+                self.children.stop(&child_id(&name)).await;
+            }
+            match after {
+                Some(member) => {
+                    if matches!(change, Change::Start | Change::Replace) {
+                        self.start(&name, &member);
+                    }
+                    self.members.insert(name, member);
+                }
+                None => {
+                    // There may be a way to one that was gone before anybody looked.
+                    self.ports.fleet.close(&name);
+                    if change == Change::Stop {
+                        info!(server = &*name, "server no longer watched");
+                        self.members.remove(&name);
+                        self.ports.live.publish(LiveUpdate::Gone(name));
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    /// What a server is to be; `None` where it is not to be watched.
+    fn member(&self, name: &str) -> Option<Member> {
+        let known = self.ports.fleet.known_as(name);
+        match self.configured.get(name) {
+            Some(member) => Some(member.clone().with(known)),
+            None => known.map(|known| Member::of_known(name, known)),
+        }
+    }
+
+    fn tell_watched(&self) {
+        self.ports.alerts.watch(self.members.keys().cloned().collect());
+    }
+
+    fn start(&mut self, name: &Arc<str>, member: &Member) {
+        let arguments = Template {
             name: name.clone(),
-            tags: tags.clone(),
-            collectors: server.collectors.clone(),
-            interval,
-            rules: rules.clone(),
-            plugins: plugins.clone(),
-            catalog: catalog.clone(),
-            store: store.clone(),
-            history: history.clone(),
-            alerts: alerts.clone(),
-            live: live.clone(),
-            node,
-        });
-        let restart = Restart::WithBackoff;
+            tags: Arc::new(member.server.tags.clone()),
+            member: member.clone(),
+            rules: shared_rules(&self.rules, &member.server),
+            arrivals: self.ports.fleet.route(name),
+        };
+        let ports = self.ports.clone();
+        let start = start_with(ServerActor::default, move |node| arguments.fill(&ports, node));
         self.children.start(ChildSpec {
-            id,
+            id: child_id(name),
             kind: "server",
             start,
-            restart,
+            restart: Restart::WithBackoff,
             shutdown: SERVER_SHUTDOWN,
         });
+    }
+}
+
+/// What tells one server from the others, at every start of it.
+struct Template {
+    name: Arc<str>,
+    tags: Arc<BTreeMap<String, String>>,
+    member: Member,
+    rules: Vec<Arc<RuleConfig>>,
+    arrivals: ArrivalPort,
+}
+
+impl Template {
+    fn fill(&self, ports: &Ports, node: Node) -> ServerArguments {
+        let Ports { plugins, store, live, catalog, history, alerts, .. } = ports.clone();
+        let Member { server, interval, scrapes, awaited } = &self.member;
+        ServerArguments {
+            name: self.name.clone(),
+            tags: self.tags.clone(),
+            origin: self.member.origin(),
+            collectors: server.collectors.clone(),
+            scrapes: scrapes.clone(),
+            arrivals: self.arrivals.clone(),
+            interval: *interval,
+            awaited: *awaited,
+            rules: self.rules.clone(),
+            plugins,
+            catalog,
+            store,
+            history,
+            alerts,
+            live,
+            node,
+        }
     }
 }
 

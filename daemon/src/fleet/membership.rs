@@ -1,58 +1,112 @@
-//! Who is monitored, and what a new configuration changes of it: decisions without actors.
+//! Who is watched, and what a change of that means: decisions without actors.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::config::{CollectorConfig, Config, ServerConfig};
+use super::known::Known;
+use crate::{
+    config::{CollectorConfig, Config, ScrapeConfig, ServerConfig},
+    live::messages::Origin,
+};
 
 /// The bundled plugins, by name; a server that names no collector has one of each.
 const BUNDLED: [&str; 5] = ["cpu", "disk", "load", "memory", "network"];
 
-/// A server, and how often it is read unless a collector says otherwise.
-pub(super) type Member = (ServerConfig, Duration);
+/// How often a server is read elsewhere, before anything has come of it.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// A server, and how it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Member {
+    pub(super) server: ServerConfig,
+    /// Time between two readings, unless a collector or an exporter has its own.
+    pub(super) interval: Duration,
+    pub(super) scrapes: Vec<ScrapeConfig>,
+    /// Whether it is missed although nothing has ever come of it.
+    pub(super) awaited: bool,
+}
 
 /// What is to be done about a server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     /// It is new.
-    Start(Member),
-    /// It is no longer monitored.
-    Stop(String),
-    /// It is configured in another way: stop it, then start it so.
-    Replace(Member),
+    Start,
+    /// It is no longer watched.
+    Stop,
+    /// It is read in another way: stop it, then start it so.
+    Replace,
+    /// Nothing, or nothing but its limits.
+    Stay,
 }
 
-/// Who is monitored according to `config` on the machine called `this_machine`.
-pub(super) fn members(config: &Config, this_machine: &str) -> Vec<Member> {
-    let mut servers = config.servers.clone();
-    if servers.is_empty() {
-        servers.push(ServerConfig { name: this_machine.into(), ..ServerConfig::default() });
+impl Member {
+    /// A server that nobody configured. How often it is read, what comes of it says.
+    pub(super) fn of_known(name: &str, known: Known) -> Self {
+        let (name, tags) = (name.into(), known.tags);
+        let server = ServerConfig { name, tags, remote: true, ..ServerConfig::default() };
+        Self { server, interval: INTERVAL, scrapes: Vec::new(), awaited: false }
     }
-    for server in &mut servers {
-        if server.collectors.is_empty() {
-            server.collectors = BUNDLED.map(bundled).into();
+
+    /// The same with what is known of it besides the configuration.
+    pub(super) fn with(mut self, known: Option<Known>) -> Self {
+        let mut tags = known.map(|known| known.tags).unwrap_or_default();
+        tags.append(&mut self.server.tags);
+        self.server.tags = tags;
+        self
+    }
+
+    /// How its samples come here.
+    pub(super) fn origin(&self) -> Origin {
+        match (self.server.collectors.is_empty(), self.scrapes.is_empty()) {
+            (false, _) => Origin::Local,
+            (true, false) => Origin::Scrape,
+            (true, true) => Origin::Remote,
         }
     }
-    servers.into_iter().map(|server| (server, config.collect.interval)).collect()
+
+    /// Whether both are read in the same way: other limits are no reason to stop and start its collectors.
+    fn is_read_as(&self, other: &Self) -> bool {
+        let of = |member: &Self| (member.server.tags.clone(), member.interval, member.awaited);
+        of(self) == of(other)
+            && self.server.collectors == other.server.collectors
+            && self.scrapes == other.scrapes
+    }
 }
 
-/// What turns the fleet `before` into the fleet `after`.
-pub(super) fn changes(before: &[Member], after: &[Member]) -> Vec<Change> {
-    let find = |members: &[Member], name: &str| {
-        members.iter().find(|(server, _)| server.name == name).cloned()
+/// Who is watched according to `config` on the machine called `this_machine`, by name.
+pub(super) fn configured(config: &Config, this_machine: &str) -> BTreeMap<Arc<str>, Member> {
+    let mut servers = config.servers.clone();
+    let named = |servers: &[ServerConfig], name: &str| servers.iter().any(|s| s.name == name);
+    if servers.iter().all(|server| server.remote) && !named(&servers, this_machine) {
+        servers.push(ServerConfig { name: this_machine.into(), ..ServerConfig::default() });
+    }
+    for scrape in &config.scrapes {
+        if !named(&servers, &scrape.server) {
+            let name = scrape.server.clone();
+            servers.push(ServerConfig { name, remote: true, ..ServerConfig::default() });
+        }
+    }
+    let member = |mut server: ServerConfig| {
+        let of = config.scrapes.iter().filter(|scrape| scrape.server == server.name);
+        let scrapes: Vec<_> = of.cloned().collect();
+        // What the plugins here read is this machine, which another one that is scraped is not.
+        let is_elsewhere = server.remote || (!scrapes.is_empty() && server.name != this_machine);
+        if server.collectors.is_empty() && !is_elsewhere {
+            server.collectors = BUNDLED.map(bundled).into();
+        }
+        let name: Arc<str> = server.name.as_str().into();
+        (name, Member { server, interval: config.collect.interval, scrapes, awaited: true })
     };
-    let gone = before.iter().filter(|(server, _)| find(after, &server.name).is_none());
-    let stops = gone.map(|(server, _)| Change::Stop(server.name.clone()));
-    let others = after.iter().filter_map(|member| match find(before, &member.0.name) {
-        None => Some(Change::Start(member.clone())),
-        Some(known) if !is_read_alike(&known, member) => Some(Change::Replace(member.clone())),
-        Some(_) => None,
-    });
-    stops.chain(others).collect()
+    servers.into_iter().map(member).collect()
 }
 
-/// Whether both are read in the same way: other limits are no reason to stop and start its collectors.
-fn is_read_alike((one, one_interval): &Member, (other, other_interval): &Member) -> bool {
-    (&one.tags, &one.collectors, one_interval) == (&other.tags, &other.collectors, other_interval)
+/// What turns one server from `before` into `after`.
+pub(super) fn change(before: Option<&Member>, after: Option<&Member>) -> Change {
+    match (before, after) {
+        (None, Some(_)) => Change::Start,
+        (Some(_), None) => Change::Stop,
+        (Some(before), Some(after)) if !before.is_read_as(after) => Change::Replace,
+        (Some(_), Some(_)) | (None, None) => Change::Stay,
+    }
 }
 
 fn bundled(name: &str) -> CollectorConfig {
@@ -66,34 +120,76 @@ fn bundled(name: &str) -> CollectorConfig {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
     use super::*;
 
-    #[test]
-    fn an_empty_configuration_watches_this_machine_with_every_bundled_collector() {
-        let members = members(&Config::default(), "tower");
-        assert_eq!(members.len(), 1);
-        let (server, interval) = &members[0];
-        assert_eq!(server.name, "tower");
-        assert_eq!(*interval, Duration::from_secs(1));
-        let names: Vec<_> = server.collectors.iter().map(|c| c.name.as_str()).collect();
-        assert_eq!(names, BUNDLED);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn member(tags: &[(&str, &str)]) -> Member {
+        let tags = tags.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Member::of_known("web-1", Known { tags, first_ms: 0 })
+    }
+
+    /// Names of the collectors by plugins, and of exporters, of each server.
+    fn read(config: &Config) -> BTreeMap<String, (Vec<String>, usize, Origin)> {
+        let members = configured(config, "tower").into_iter();
+        members
+            .map(|(name, member)| {
+                let names = member.server.collectors.iter().map(|c| c.name.clone()).collect();
+                (name.to_string(), (names, member.scrapes.len(), member.origin()))
+            })
+            .collect()
     }
 
     #[test]
-    fn a_reload_touches_only_what_changed() {
-        let second = Duration::from_secs(1);
-        let member = |name: &str, role: &str| {
-            let tags = [("role".to_owned(), role.to_owned())].into();
-            (ServerConfig { name: name.into(), tags, ..ServerConfig::default() }, second)
-        };
-        let before = [member("same", "db"), member("changed", "db"), member("gone", "db")];
-        let after = [member("same", "db"), member("changed", "web"), member("new", "db")];
+    fn an_empty_configuration_watches_this_machine_with_every_bundled_collector() {
+        let members = configured(&Config::default(), "tower");
+        let (name, member) = members.first_key_value().unwrap();
+        assert_eq!((members.len(), &**name, member.interval), (1, "tower", SECOND));
+        let bundled = (BUNDLED.map(str::to_owned).to_vec(), 0, Origin::Local);
+        assert_eq!(read(&Config::default())["tower"], bundled);
+    }
 
+    #[test]
+    fn plugins_read_this_machine_and_no_other_that_writes_or_is_scraped() {
+        let text = "[[server]]\nname = 'db-1'\n[[server]]\nname = 'db-2'\nremote = true\n";
+        let mut config = Config::parse(text, "b.toml").unwrap();
+        let scrape = |server: &str| ScrapeConfig { server: server.into(), ..Default::default() };
+        config.scrapes = ["db-1", "db-3", "tower"].map(scrape).into();
+        let (bundled, none) = (BUNDLED.map(str::to_owned).to_vec(), Vec::new);
         let expected = [
-            Change::Stop("gone".into()),
-            Change::Replace(member("changed", "web")),
-            Change::Start(member("new", "db")),
+            ("db-1".to_owned(), (none(), 1, Origin::Scrape)),
+            ("db-2".to_owned(), (none(), 0, Origin::Remote)),
+            ("db-3".to_owned(), (none(), 1, Origin::Scrape)),
         ];
-        assert_eq!(changes(&before, &after), expected);
+        let mut without = expected.to_vec();
+        without.push(("tower".to_owned(), (none(), 1, Origin::Scrape)));
+        assert_eq!(read(&config), without.into_iter().collect(), "db-1 is no remote one");
+
+        config.servers.remove(0);
+        let mut with = expected.to_vec();
+        with.push(("tower".to_owned(), (bundled, 1, Origin::Local)));
+        assert_eq!(read(&config), with.into_iter().collect());
+    }
+
+    #[test]
+    fn only_what_is_read_in_another_way_is_started_anew() {
+        let (one, other) = (member(&[("env", "prod")]), member(&[("env", "dev")]));
+        assert_eq!(change(None, Some(&one)), Change::Start);
+        assert_eq!(change(Some(&one), None), Change::Stop);
+        assert_eq!(change(Some(&one), Some(&other)), Change::Replace);
+        let mut limited = one.clone();
+        limited.server.thresholds.insert("load1".into(), Default::default());
+        assert_eq!(change(Some(&one), Some(&limited)), Change::Stay);
+    }
+
+    #[test]
+    fn tags_of_the_configuration_stand_over_those_of_a_token() {
+        let known = |env: &str| {
+            let tags = [("env", env), ("site", "a")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+            Some(Known { tags: tags.into(), first_ms: 0 })
+        };
+        let with = member(&[("env", "prod")]).with(known("dev"));
+        assert_eq!(with.server.tags, member(&[("env", "prod"), ("site", "a")]).server.tags);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{
     convert::Infallible,
-    io,
+    future, io,
+    net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -25,9 +26,12 @@ use warp::reply::Response;
 
 use super::{
     Listener,
-    access::Peer,
+    access::{Peer, bearer_or_password},
     context::{Context, Permit, Visit},
+    handshake,
     routes::{self, Routes},
+    strangers::{Stranger, Strangers},
+    watch,
 };
 
 /// Connections of the control socket at one time; they do not count with the others.
@@ -51,30 +55,36 @@ const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// Pause after the system refused a connection, which it does when it has no more of something.
 const REFUSED: Duration = Duration::from_millis(100);
 
-/// Accepts at both places until the context's `stop`.
+/// Accepts at both places until the context's `stop`, and looks after the files of TLS where it is spoken.
 pub(super) fn open(
     context: &Arc<Context>,
     listener: Listener<TcpListener>,
     control: Listener<UnixListener>,
-) -> [JoinHandle<()>; 2] {
+) -> Vec<JoinHandle<()>> {
     let routes = routes::all(context);
     let tcp = Door::new(context, &routes, context.limits.connections);
     let unix = Door::new(context, &routes, CONTROL_MAX);
     let stop = context.stop.clone();
+    let strangers = Arc::<Strangers>::default();
     let tcp = async move {
         loop {
-            let accepted = listener.0.accept().await.and_then(|(stream, _)| greet(stream));
-            tcp.enter(accepted).await;
+            let accepted = listener.0.accept().await.and_then(greet);
+            tcp.enter_tcp(accepted, &strangers).await;
         }
     };
     let own = rustix::process::geteuid().as_raw();
     let unix = async move {
         loop {
             let accepted = control.0.accept().await.and_then(|(stream, _)| identify(stream, own));
-            unix.enter(accepted).await;
+            unix.enter_control(accepted).await;
         }
     };
-    [tokio::spawn(until(stop.clone(), tcp)), tokio::spawn(until(stop, unix))]
+    let mut tasks =
+        vec![tokio::spawn(until(stop.clone(), tcp)), tokio::spawn(until(stop.clone(), unix))];
+    if let Some(tls) = &context.tls {
+        tasks.push(tokio::spawn(until(stop, watch::attend(tls.clone(), context.clone()))));
+    }
+    tasks
 }
 
 async fn until(stop: tokio_util::sync::CancellationToken, work: impl Future<Output = Infallible>) {
@@ -82,24 +92,31 @@ async fn until(stop: tokio_util::sync::CancellationToken, work: impl Future<Outp
 }
 
 /// Prepares a connection by TCP.
-fn greet(stream: TcpStream) -> io::Result<(TcpStream, Peer)> {
+fn greet((stream, remote): (TcpStream, SocketAddr)) -> io::Result<Greeted> {
     let local = stream.local_addr()?;
     stream.set_nodelay(true)?;
     sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER)?;
     sockopt::set_tcp_user_timeout(&stream, UNCONFIRMED_MS)?;
     sockopt::set_socket_keepalive(&stream, true)?;
     sockopt::set_tcp_keepidle(&stream, QUIET)?;
-    Ok((stream, Peer::Tcp(local)))
+    Ok(Greeted { stream, local, remote })
 }
 
 /// Lets in root and `own`, our own user.
-fn identify(stream: UnixStream, own: u32) -> io::Result<(UnixStream, Peer)> {
+fn identify(stream: UnixStream, own: u32) -> io::Result<UnixStream> {
     let user = stream.peer_cred()?.uid();
     if user == 0 || user == own {
-        return Ok((stream, Peer::Control));
+        return Ok(stream);
     }
     tracing::warn!(user, "control socket was opened by another user, and closed");
     Err(io::ErrorKind::PermissionDenied.into())
+}
+
+/// A connection by TCP, with both its ends.
+struct Greeted {
+    stream: TcpStream,
+    local: SocketAddr,
+    remote: SocketAddr,
 }
 
 /// One of the two places where connections come in.
@@ -115,31 +132,57 @@ impl Door {
         Self { context: context.clone(), routes: routes.clone(), places }
     }
 
-    /// Serves a connection by a task of its own, if there is a place for it.
-    async fn enter<S>(&self, accepted: io::Result<(S, Peer)>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let counters = &self.context.counters;
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if is_passing(&error) => return,
+    /// Serves a connection by TCP by a task of its own, if there is a place for it.
+    async fn enter_tcp(&self, accepted: io::Result<Greeted>, strangers: &Arc<Strangers>) {
+        let Some(Greeted { stream, local, remote }) = self.sound(accepted).await else { return };
+        let Some(stranger) = strangers.enter(remote.ip(), self.context.limits.strangers) else {
+            self.context.counters.refused_strangers.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let Some(permit) = self.place(Some(stranger)) else { return };
+        let (context, routes, peer) = (self.context.clone(), self.routes.clone(), Peer::Tcp(local));
+        self.context.connections.spawn(async move {
+            let Some(tls) = context.tls.clone() else {
+                return serve(stream, peer, context, routes, permit).await;
+            };
+            let stop = context.stop.clone();
+            let shaken = handshake::encrypt(stream, remote, &tls, &context);
+            if let Some(Some(stream)) = stop.run_until_cancelled(shaken).await {
+                serve(stream, peer, context, routes, permit).await;
+            }
+        });
+    }
+
+    /// The same for a connection by the control socket.
+    async fn enter_control(&self, accepted: io::Result<UnixStream>) {
+        let Some(stream) = self.sound(accepted).await else { return };
+        let Some(permit) = self.place(None) else { return };
+        let (context, routes) = (self.context.clone(), self.routes.clone());
+        self.context.connections.spawn(serve(stream, Peer::Control, context, routes, permit));
+    }
+
+    /// What was accepted, if it was; pauses where the system has no more of something.
+    async fn sound<T>(&self, accepted: io::Result<T>) -> Option<T> {
+        match accepted {
+            Ok(accepted) => Some(accepted),
+            Err(error) if is_passing(&error) => None,
             Err(error) => {
                 tracing::warn!(%error, "connection was not accepted");
-                return sleep(REFUSED).await;
-            }
-        };
-        match self.places.clone().try_acquire_owned() {
-            Ok(place) => {
-                counters.accepted.fetch_add(1, Ordering::Relaxed);
-                let permit = Permit::new(place, &self.context);
-                let serve = serve(stream, peer, self.context.clone(), self.routes.clone(), permit);
-                self.context.connections.spawn(serve);
-            }
-            Err(_) => {
-                counters.refused.fetch_add(1, Ordering::Relaxed);
+                sleep(REFUSED).await;
+                None
             }
         }
+    }
+
+    /// A place, if one is left.
+    fn place(&self, stranger: Option<Stranger>) -> Option<Arc<Permit>> {
+        let counters = &self.context.counters;
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            counters.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        counters.accepted.fetch_add(1, Ordering::Relaxed);
+        Some(Permit::new(place, stranger, &self.context))
     }
 }
 
@@ -159,7 +202,17 @@ where
     let routes = TowerToHyperService::new(warp::service(routes));
     let stop = context.stop.clone();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(context.limits.head).max_buf_size(HEAD_MAX);
+    let (first, idle) = (context.limits.head, context.limits.idle);
+    http.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD_MAX);
+    let silent = {
+        let permit = permit.clone();
+        async move {
+            sleep(first).await;
+            if permit.has_asked() {
+                future::pending::<()>().await;
+            }
+        }
+    };
     let service = hyper::service::service_fn(move |request| {
         answer(request, peer, context.clone(), routes.clone(), permit.clone())
     });
@@ -171,6 +224,7 @@ where
                 tracing::debug!(%error, "connection ended early");
             }
         }
+        () = silent => tracing::debug!("connection asked nothing in time and was cut off"),
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             // Whoever is slower than this is cut off; nothing is left to say then.
@@ -189,10 +243,18 @@ async fn answer<R>(
 where
     R: Service<Request<Incoming>, Response = Response, Error = Infallible>,
 {
+    permit.asks();
     let (mut head, body) = request.into_parts();
     let verdict = context.access.judge(&head, peer);
-    head.extensions.insert(Visit { verdict, permit });
+    if let (Err(problem), Some(token)) = (&verdict, bearer_or_password(&head.headers)) {
+        // Whoever waits for a new machine should hear why it is turned away.
+        context.tokens.turned_away(&token, &problem.detail);
+    }
+    head.extensions.insert(Visit { verdict, permit: permit.clone() });
     let response = routes.call(Request::from_parts(head, body)).await?;
+    if !response.status().is_client_error() && !response.status().is_server_error() {
+        permit.welcome();
+    }
     context.counters.count_request(response.status().as_u16());
     Ok(response)
 }

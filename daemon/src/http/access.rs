@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use warp::http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
 
 use super::{Token, reply::Problem};
@@ -49,6 +50,9 @@ pub struct Names {
     listen: SocketAddr,
     machine: String,
     public: Option<Origin>,
+    /// What the addresses of it begin with that people are given, if somebody said so.
+    base: Option<String>,
+    encrypted: bool,
 }
 
 /// Scheme, host and port: what browsers call an origin. Lower case.
@@ -71,7 +75,45 @@ impl Names {
     /// and is known to people by `public_url`.
     pub fn new(listen: SocketAddr, machine: &str, public_url: Option<&str>) -> Self {
         let public = public_url.and_then(Origin::parse);
-        Self { listen, machine: machine.to_ascii_lowercase(), public }
+        let base = public_url.map(|url| url.trim_end_matches('/').to_owned());
+        let machine = machine.to_ascii_lowercase();
+        Self { listen, machine, public, base, encrypted: false }
+    }
+
+    /// The same of a daemon that speaks TLS by itself.
+    pub fn encrypted(self) -> Self {
+        Self { encrypted: true, ..self }
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.encrypted { 443 } else { 80 }
+    }
+
+    /// What addresses begin with by which other machines reach us, such as `https://hub:9797`.
+    pub fn url(&self) -> String {
+        if let Some(base) = &self.base {
+            return base.clone();
+        }
+        let scheme = if self.encrypted { "https" } else { "http" };
+        match self.listen {
+            every if every.ip().is_unspecified() => {
+                format!("{scheme}://{}:{}", self.machine, every.port())
+            }
+            one => format!("{scheme}://{one}"),
+        }
+    }
+
+    /// Why other machines may not reach us by [`url`](Self::url), and what helps.
+    pub(super) fn url_problem(&self) -> Option<&'static str> {
+        if self.base.is_none() && self.listen.ip().to_canonical().is_loopback() {
+            return Some(
+                "this hub listens on a loopback address, which no other machine reaches: set \
+                 http.listen and http.tls, or http.public_url if a proxy stands before it",
+            );
+        }
+        (!self.is_https()).then_some(
+            "traffic to this hub is not encrypted, and the token travels with it: set http.tls",
+        )
     }
 
     /// Whether `host`, a Host header, is one of ours at `local`, the address that
@@ -84,7 +126,7 @@ impl Names {
         {
             return true;
         }
-        if port.unwrap_or(80) != self.listen.port() {
+        if port.unwrap_or(self.default_port()) != self.listen.port() {
             return false;
         }
         let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -114,8 +156,9 @@ impl Names {
         same.unwrap_or(false)
     }
 
-    fn public_is_https(&self) -> bool {
-        self.public.as_ref().is_some_and(|public| public.scheme == "https")
+    /// Whether browsers reach us by nothing but https.
+    fn is_https(&self) -> bool {
+        self.encrypted || self.public.as_ref().is_some_and(|public| public.scheme == "https")
     }
 }
 
@@ -183,12 +226,8 @@ impl Access {
     /// The right of a request, and whether a cookie gave it.
     fn right(&self, head: &Parts, peer: Peer) -> (Right, bool) {
         let Peer::Tcp(_) = peer else { return (Right::Administrator, false) };
-        let bearer = one(&head.headers, &header::AUTHORIZATION).flatten();
-        if let Some((scheme, token)) = bearer.and_then(|bearer| bearer.split_once(' '))
-            && scheme.eq_ignore_ascii_case("bearer")
-        {
-            let right =
-                if self.token.is(token.trim()) { Right::Administrator } else { Right::Missing };
+        if let Some(token) = bearer(&head.headers) {
+            let right = if self.token.is(token) { Right::Administrator } else { Right::Missing };
             return (right, false);
         }
         let cookies = head.headers.get_all(header::COOKIE).iter();
@@ -212,12 +251,30 @@ impl Access {
         const MONTH_S: u32 = 30 * 24 * 60 * 60;
         self.token.is(token).then(|| {
             let session = self.token.session();
-            let secure = if self.names.public_is_https() { "; Secure" } else { "" };
+            let secure = if self.names.is_https() { "; Secure" } else { "" };
             format!(
                 "{COOKIE}={session}; Path=/; Max-Age={MONTH_S}; HttpOnly; SameSite=Strict{secure}"
             )
         })
     }
+}
+
+/// The token that a request brings as its authorization.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = one(headers, &header::AUTHORIZATION).flatten()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The same, or the password of basic authentication, which some programs know alone.
+pub(super) fn bearer_or_password(headers: &HeaderMap) -> Option<String> {
+    if let Some(token) = bearer(headers) {
+        return Some(token.to_owned());
+    }
+    let (scheme, pair) = one(headers, &header::AUTHORIZATION).flatten()?.split_once(' ')?;
+    let pair =
+        STANDARD.decode(pair.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let (_, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+    Some(password.to_owned())
 }
 
 /// Whether a request of this method changes nothing.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
     net::{TcpListener, UnixListener},
+    sync::Notify,
     task::JoinHandle,
     time::{Instant, timeout},
 };
@@ -15,20 +16,31 @@ use tokio_util::{
 
 use crate::{
     alert::messages::AlertDesk,
+    enrol::TokenPort,
+    fleet::FleetPort,
+    ingest::Ingest,
     live::LiveReader,
     supervision::{Node, Tree, until_pulse},
 };
 
 use super::{
-    Assets, Listener, Names, Token, accept,
+    Assets, Listener, Names, Tls, Token, accept,
     access::Access,
+    complaints::Complaints,
     context::Context,
-    messages::{History, HttpMessage, Limits, PluginLister},
+    messages::{History, HttpMessage, Limits, PluginLister, TargetLister},
     metrics::Counters,
 };
 
 /// Silent for longer than this, the actor counts as stuck.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// Time between two lines about requests with wrong tokens.
+const WRONG_TOKENS: Duration = Duration::from_secs(10);
+
+/// Time between two times that the progress of new machines is kept, and for the last time, once we stop.
+const PROGRESS: Duration = Duration::from_secs(5);
+const LAST_PROGRESS: Duration = Duration::from_millis(300);
 
 /// Time for answers to leave and viewers to be told, once we stop.
 const FAREWELL: Duration = Duration::from_millis(1500);
@@ -43,6 +55,8 @@ pub struct HttpArguments {
     pub listener: Listener<TcpListener>,
     /// Where they are served to the machine's own people.
     pub control: Listener<UnixListener>,
+    /// How TCP is encrypted; not at all where there is none.
+    pub tls: Option<Arc<Tls>>,
     /// What the daemon is called by.
     pub names: Names,
     /// What proves an administrator.
@@ -55,6 +69,14 @@ pub struct HttpArguments {
     pub plugins: PluginLister,
     /// Incidents and notices.
     pub alerts: AlertDesk,
+    /// Where samples go besides the store.
+    pub targets: TargetLister,
+    /// Who may write.
+    pub tokens: TokenPort,
+    /// Who is monitored.
+    pub fleet: FleetPort,
+    /// Where they write.
+    pub ingest: Ingest,
     /// Who runs.
     pub tree: Tree,
     /// Files of the page.
@@ -72,11 +94,21 @@ pub struct HttpArguments {
 /// What the actor remembers between messages.
 pub struct HttpState {
     node: Node,
-    doors: [JoinHandle<()>; 2],
+    doors: Vec<JoinHandle<()>>,
+    context: Arc<Context>,
+    progress: Progress,
     connections: TaskTracker,
     stop: CancellationToken,
     // A killed actor runs no code of its own: what it started ends with its state.
     _stop: DropGuard,
+}
+
+/// What is told and kept of tokens now and then.
+struct Progress {
+    keeping: JoinHandle<()>,
+    kept: Instant,
+    wrong_told: u64,
+    told: Instant,
 }
 
 impl Actor for HttpActor {
@@ -99,6 +131,14 @@ impl Actor for HttpActor {
             history: arguments.history,
             plugins: arguments.plugins,
             alerts: arguments.alerts,
+            targets: arguments.targets,
+            tokens: arguments.tokens,
+            fleet: arguments.fleet,
+            tls: arguments.tls,
+            reread: Notify::default(),
+            failed_handshakes: Complaints::default(),
+            node: node.clone(),
+            ingest: arguments.ingest,
             tree: arguments.tree,
             assets: arguments.assets,
             version: arguments.version,
@@ -110,7 +150,12 @@ impl Actor for HttpActor {
         });
         let doors = accept::open(&context, listener, control);
         myself.send_after(until_pulse(), || HttpMessage::Tick);
-        Ok(HttpState { node, doors, connections, _stop: stop.clone().drop_guard(), stop })
+        let now = Instant::now();
+        let wrong_told = context.tokens.wrong();
+        let keeping = tokio::spawn(async {});
+        let progress = Progress { keeping, kept: now, wrong_told, told: now };
+        let _stop = stop.clone().drop_guard();
+        Ok(HttpState { node, doors, context, progress, connections, _stop, stop })
     }
 
     async fn handle(
@@ -120,9 +165,12 @@ impl Actor for HttpActor {
         state: &mut HttpState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            HttpMessage::Tick => state.tick()?,
+            HttpMessage::Tick => {
+                state.tick()?;
+                myself.send_after(until_pulse(), || HttpMessage::Tick);
+            }
+            HttpMessage::Reload => state.context.reread.notify_one(),
         }
-        myself.send_after(until_pulse(), || HttpMessage::Tick);
         Ok(())
     }
 
@@ -134,6 +182,8 @@ impl Actor for HttpActor {
         state.node.expect_no_beats();
         state.stop.cancel();
         state.connections.close();
+        // What is not kept now is asked for again by the next start's machines.
+        let _ = timeout(LAST_PROGRESS, state.context.tokens.keep_progress()).await;
         if timeout(FAREWELL, state.connections.wait()).await.is_err() {
             let left = state.connections.len();
             tracing::warn!(left, "connections did not end in time and were cut off");
@@ -143,11 +193,32 @@ impl Actor for HttpActor {
 }
 
 impl HttpState {
-    fn tick(&self) -> Result<(), ActorProcessingErr> {
+    fn tick(&mut self) -> Result<(), ActorProcessingErr> {
         if self.doors.iter().any(JoinHandle::is_finished) {
             return Err("failed to accept connections: the accepting task has ended".into());
         }
+        if let Some((times, last)) = self.context.failed_handshakes.due() {
+            tracing::warn!(times, last, "a connection by TLS did not come about");
+        }
+        self.progress.look(&self.context);
         self.node.beat();
         Ok(())
+    }
+}
+
+impl Progress {
+    fn look(&mut self, context: &Arc<Context>) {
+        let wrong = context.tokens.wrong();
+        if wrong > self.wrong_told && self.told.elapsed() >= WRONG_TOKENS {
+            let times = wrong - self.wrong_told;
+            tracing::warn!(times, "requests came with tokens that allow nothing");
+            (self.wrong_told, self.told) = (wrong, Instant::now());
+        }
+        // The disk may be slow: one is waited for at most, and not here.
+        if self.kept.elapsed() >= PROGRESS && self.keeping.is_finished() {
+            let tokens = context.tokens.clone();
+            self.keeping = tokio::spawn(async move { tokens.keep_progress().await });
+            self.kept = Instant::now();
+        }
     }
 }

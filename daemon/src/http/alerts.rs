@@ -41,12 +41,12 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
             query::none(&text).and_then(|()| one(&id, context)).map_err(Rejection::from)
         });
     let acknowledge = warp::path!("incidents" / String / "ack")
-        .and(changing())
+        .and(changing(BODY_MAX))
         .and(with(context))
         .and_then(|id: String, body, context| async move {
             acknowledge(&id, body, context).await.map_err(Rejection::from)
         });
-    let test = warp::path!("notify" / "test").and(changing()).and(with(context)).and_then(
+    let test = warp::path!("notify" / "test").and(changing(BODY_MAX)).and(with(context)).and_then(
         |body, context| async move { test(body, context).await.map_err(Rejection::from) },
     );
     let delivery = read(context, warp::path!("delivery").boxed(), |context| {
@@ -57,8 +57,10 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     looks.or(settled(acknowledge)).unify().or(settled(test)).unify().boxed()
 }
 
-/// Takes POST alone, with its body. Whoever may not change anything was refused before.
-fn changing() -> impl Filter<Extract = (Bytes,), Error = Rejection> + Clone {
+/// Takes POST alone, with a body of at most so many bytes. Whoever may not change anything was refused before.
+pub(super) fn changing(
+    body_max: u64,
+) -> impl Filter<Extract = (Bytes,), Error = Rejection> + Clone {
     let judge = |method: Method| async move {
         (method == Method::POST)
             .then_some(())
@@ -67,7 +69,7 @@ fn changing() -> impl Filter<Extract = (Bytes,), Error = Rejection> + Clone {
     warp::method()
         .and_then(judge)
         .untuple_one()
-        .and(warp::body::content_length_limit(BODY_MAX))
+        .and(warp::body::content_length_limit(body_max))
         .and(warp::body::bytes())
 }
 
@@ -153,7 +155,8 @@ fn number(text: &str) -> Result<IncidentId, Problem> {
     text.parse().map(IncidentId).map_err(bad)
 }
 
-fn wish<T: DeserializeOwned>(body: &Bytes, example: &str) -> Result<T, Problem> {
+/// What the body wishes, which must be JSON such as `example`.
+pub(super) fn wish<T: DeserializeOwned>(body: &Bytes, example: &str) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         Problem::bad_request(format!("the body must be JSON such as {example}: {error}"))
     })

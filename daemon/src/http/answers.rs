@@ -79,7 +79,12 @@ pub(super) fn metrics(context: Arc<Context>) -> Response {
         history: context.history.stats(),
         live: context.live.stats(),
         alerts: context.alerts.stats(),
+        targets: &(context.targets)(),
+        ingest: context.ingest.totals(),
+        fleet: context.fleet.stats(),
         counters: &context.counters,
+        certificate_ends_ms: context.tls.as_ref().and_then(|tls| tls.ends_ms()),
+        wrong_tokens: context.tokens.wrong(),
         tree: &context.tree.root().view(),
     });
     body(text, metrics::CONTENT_TYPE)

@@ -9,7 +9,7 @@ pub type Assets = fn(&str) -> Option<Asset>;
 /// The file that answers `path`: the page itself for its own addresses. `None`
 /// where there is nothing.
 pub(super) fn file_of(path: &str) -> &str {
-    let is_page = matches!(path, "/" | "/plugins" | "/alerts" | "/delivery")
+    let is_page = matches!(path, "/" | "/plugins" | "/alerts" | "/delivery" | "/servers/add")
         || ["/s/", "/a/"].iter().any(|begin| path.starts_with(begin));
     if is_page { "index.html" } else { path.trim_start_matches('/') }
 }
@@ -20,7 +20,17 @@ mod tests {
 
     #[test]
     fn addresses_of_the_page_are_answered_by_the_page() {
-        for path in ["/", "/s/web-1", "/s/a%20b", "/plugins", "/alerts", "/a/17", "/delivery"] {
+        let pages = [
+            "/",
+            "/s/web-1",
+            "/s/a%20b",
+            "/plugins",
+            "/alerts",
+            "/a/17",
+            "/delivery",
+            "/servers/add",
+        ];
+        for path in pages {
             assert_eq!(file_of(path), "index.html", "{path}");
         }
         assert_eq!(file_of("/assets/app.js"), "assets/app.js");

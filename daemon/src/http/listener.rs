@@ -17,6 +17,8 @@ use rustix::{
 };
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
+use crate::config::TlsError;
+
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: u32 = 1024;
 
@@ -105,6 +107,9 @@ pub enum HttpError {
         /// What it said.
         source: io::Error,
     },
+    /// The files of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The token could not be read or written.
     #[error("failed to keep administrator's token at `{}`", path.display())]
     Token {

@@ -2,6 +2,7 @@
 
 use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
+pub use super::targets::Target;
 use crate::store::messages::{Answer, Query};
 
 /// What the http actor accepts.
@@ -9,6 +10,8 @@ use crate::store::messages::{Answer, Query};
 pub enum HttpMessage {
     /// A second has passed: show that it is alive. Sent by the actor to itself.
     Tick,
+    /// The configuration was read again: read the files of TLS again as well. Sent by the root.
+    Reload,
 }
 
 /// The past, as far as http asks for it.
@@ -84,13 +87,22 @@ pub struct RefusedPlugin {
     pub reason: String,
 }
 
+/// Says where samples go besides the store, at this moment; by name.
+pub type TargetLister = Arc<dyn Fn() -> Vec<Target> + Send + Sync>;
+
 /// What http allows. The default is what `architecture.md` promises; tests choose less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at one time, viewers included. More are closed at once.
     pub connections: usize,
-    /// Time for the head of a request to arrive, and for a connection to idle.
+    /// Connections at one time from one address that have shown no right yet. More are closed at once.
+    pub strangers: usize,
+    /// Time for the handshake of TLS.
+    pub handshake: Duration,
+    /// Time for the head of a connection's first request to arrive.
     pub head: Duration,
+    /// Time for the head of a later request to arrive: how long a connection may idle.
+    pub idle: Duration,
     /// Time for a viewer to take a frame.
     pub frame: Duration,
     /// Time for the history to answer.
@@ -100,8 +112,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1024,
+            connections: 16_384,
+            strangers: 256,
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             frame: Duration::from_secs(10),
             answer: Duration::from_secs(30),
         }

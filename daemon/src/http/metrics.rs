@@ -12,11 +12,16 @@ use std::{
 
 use crate::{
     alert::messages::{AlertStats, WayView},
+    fleet::FleetStats,
+    ingest::summary::Totals,
     live::LiveStats,
     supervision::NodeView,
 };
 
-use super::messages::HistoryStats;
+use super::{
+    messages::{HistoryStats, Target},
+    targets,
+};
 
 /// What scrapers are told that the text is.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -31,6 +36,10 @@ pub(super) struct Counters {
     pub(super) accepted: AtomicU64,
     /// Connections that were closed at once because there were too many.
     pub(super) refused: AtomicU64,
+    /// Connections that were closed at once because their address had too many without a right.
+    pub(super) refused_strangers: AtomicU64,
+    /// Connections by TLS that did not come about.
+    pub(super) failed_handshakes: AtomicU64,
     /// Viewers that were closed because they did not take their frames.
     pub(super) slow_viewers: AtomicU64,
     /// Viewers that were closed because of what they sent.
@@ -52,13 +61,18 @@ pub(super) struct Facts<'a> {
     pub(super) history: HistoryStats,
     pub(super) live: LiveStats,
     pub(super) alerts: AlertStats,
+    pub(super) targets: &'a [Target],
+    pub(super) ingest: Totals,
+    pub(super) fleet: FleetStats,
     pub(super) counters: &'a Counters,
+    pub(super) certificate_ends_ms: Option<i64>,
+    pub(super) wrong_tokens: u64,
     pub(super) tree: &'a NodeView,
 }
 
 /// The text.
 pub(super) fn text(facts: &Facts<'_>) -> String {
-    let Facts { version, history, live, counters, .. } = facts;
+    let Facts { version, history, live, fleet, counters, .. } = facts;
     let mut text = Text(String::with_capacity(4096));
     text.family("bartizan_build", "info", "Which program this is.");
     text.sample("bartizan_build_info", &format!("{{version=\"{version}\"}}"), 1);
@@ -75,6 +89,12 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
     let help = "Updates about a server whose status is not known.";
     text.counter("bartizan_live_unplaced_updates", help, live.unplaced);
 
+    text.gauge("bartizan_fleet_servers", "Servers that are watched.", fleet.servers);
+    let help = "Samples stored, but neither judged nor shown: their server had fallen behind.";
+    text.counter("bartizan_fleet_dropped_samples", help, fleet.dropped_samples);
+    let help = "Samples stored, but neither judged nor shown: there are too many servers.";
+    text.counter("bartizan_fleet_refused_samples", help, fleet.refused_samples);
+
     text.gauge("bartizan_alert_incidents", "Incidents that last.", facts.alerts.open);
     let help = "Times that a server had to offer its transitions again because alerts were busy.";
     text.counter("bartizan_alert_refused_updates", help, facts.alerts.refused);
@@ -84,6 +104,23 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
             let labels = format!("{{way=\"{}\",progress=\"{progress}\"}}", way.name());
             text.sample("bartizan_alert_notices", &labels, count);
         }
+    }
+
+    if !facts.targets.is_empty() {
+        targets::measure(&mut text, facts.targets);
+    }
+    let Totals { requests, stored, known, stale, refused } = facts.ingest;
+    text.counter("bartizan_ingest_requests", "Requests of writers.", requests);
+    text.counter("bartizan_ingest_stored_samples", "Samples of writers stored.", stored);
+    let help = "Samples of writers that had been stored before.";
+    text.counter("bartizan_ingest_known_samples", help, known);
+    let help = "Samples of writers that said that their series has ended.";
+    text.counter("bartizan_ingest_stale_markers", help, stale);
+    let help = "Samples and requests of writers that were refused, by reason.";
+    text.family("bartizan_ingest_refused", "counter", help);
+    for (reason, times) in refused.iter() {
+        let labels = format!("{{reason=\"{}\"}}", reason.code());
+        text.sample("bartizan_ingest_refused_total", &labels, times);
     }
 
     text.family("bartizan_http_requests", "counter", "Requests, by status of the answer.");
@@ -96,6 +133,17 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
     text.counter("bartizan_http_accepted_connections", help, count(&counters.accepted));
     let help = "Connections closed at once because there were too many.";
     text.counter("bartizan_http_refused_connections", help, count(&counters.refused));
+    let help = "Connections closed at once because their address had too many without a right.";
+    text.counter("bartizan_http_refused_strangers", help, count(&counters.refused_strangers));
+    let help = "Connections by TLS that did not come about.";
+    text.counter("bartizan_http_failed_handshakes", help, count(&counters.failed_handshakes));
+    if let Some(ends_ms) = facts.certificate_ends_ms {
+        let help = "When the certificate of http.tls ends, in seconds since 1970.";
+        let name = "bartizan_http_certificate_end_timestamp_seconds";
+        text.gauge(name, help, ends_ms as f64 / 1000.0);
+    }
+    let help = "Requests with a token that is none of ours, or no longer.";
+    text.counter("bartizan_enrol_wrong_tokens", help, facts.wrong_tokens);
     let help = "Viewers closed because they did not take their frames.";
     text.counter("bartizan_http_slow_viewers", help, count(&counters.slow_viewers));
     let help = "Viewers closed because of what they sent.";
@@ -118,15 +166,16 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
     text.0
 }
 
-struct Text(String);
+/// OpenMetrics text in the making.
+pub(super) struct Text(String);
 
 impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(self.0, "# TYPE {name} {kind}\n# HELP {name} {help}");
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+    pub(super) fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 

@@ -1,5 +1,7 @@
 //! How an answer leaves: errors as JSON, and the headers that every answer has.
 
+use std::time::Duration;
+
 use warp::{
     http::{
         HeaderValue, StatusCode,
@@ -22,13 +24,15 @@ pub(super) struct Problem {
     pub(super) code: &'static str,
     /// For people: what is wrong, and what to do.
     pub(super) detail: String,
+    /// When it may be asked again.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Reject for Problem {}
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into() }
+        Self { status, code, detail: detail.into(), retry_after: None }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -115,6 +119,9 @@ impl Reply for Problem {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
+        }
+        if let Some(pause) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, pause.as_secs().max(1).into());
         }
         response
     }

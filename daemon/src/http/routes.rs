@@ -13,10 +13,11 @@ use super::{
     access::{Right, is_reading},
     alerts, answers,
     context::{Context, Visit},
-    query,
+    enrol, ingest, query,
     reply::{Problem, json, secured},
-    stream,
-    views::{ActorView, HealthView, PluginsView, ServersView},
+    seen, servers, stream,
+    targets::TargetsView,
+    views::{ActorView, HealthView, PluginsView},
 };
 
 /// All routes. Every request is answered, one way or another.
@@ -25,6 +26,12 @@ pub(super) type Routes = BoxedFilter<(Response,)>;
 /// Every route over `context`.
 pub(super) fn all(context: &Arc<Context>) -> Routes {
     let public = stream_route(context).or(signin_route(context)).unify();
+    let public = public.or(enrol::own_route(context)).unify();
+    // Who writes has a right that is judged by what is written.
+    let written = warp::path!("api" / "v1" / ..).and(ingest::routes(context));
+    let written =
+        written.or(ingest::otlp_route(context)).unify().or(seen::route(context)).unify().boxed();
+    let public = public.or(written).unify().boxed();
     let v1 = warp::path!("api" / "v1" / ..).and(api_routes(context));
     let rest = v1.or(metrics_route(context)).unify().or(page_route(context)).unify();
     admitted()
@@ -70,6 +77,26 @@ fn permitted() -> BoxedFilter<()> {
     warp::ext::get::<Visit>().and_then(judge).untuple_one().boxed()
 }
 
+/// Refuses who is no administrator, even where reading is free.
+pub(super) fn administrating() -> BoxedFilter<()> {
+    let judge = |visit: Visit| async move {
+        match visit.verdict {
+            Ok(Right::Administrator) => Ok(()),
+            _ => Err(Rejection::from(Problem::signin_required())),
+        }
+    };
+    warp::ext::get::<Visit>().and_then(judge).untuple_one().boxed()
+}
+
+/// Lets only requests of this method on to a route; others may be for another one.
+pub(super) fn only(method: Method) -> impl Filter<Extract = (), Error = Rejection> + Clone {
+    let judge = move |asked: Method| {
+        let fits = asked == method;
+        async move { fits.then_some(()).ok_or_else(warp::reject::not_found) }
+    };
+    warp::method().and_then(judge).untuple_one()
+}
+
 /// Refuses every method but GET and HEAD.
 pub(super) fn reading() -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
     let judge = |method: Method| async move {
@@ -93,7 +120,7 @@ pub(super) fn raw_query() -> impl Filter<Extract = (String,), Error = Infallible
 }
 
 /// Refuses every query string.
-fn no_query() -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
+pub(super) fn no_query() -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
     let judge = |text: String| async move { query::none(&text).map_err(Rejection::from) };
     raw_query().and_then(judge).untuple_one()
 }
@@ -121,14 +148,14 @@ fn api_routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let read = |path, answer| read(context, path, answer);
     let health = read(warp::path!("health").boxed(), |_| json(&HealthView { status: "ok" }));
     let ready = read(warp::path!("ready").boxed(), answers::ready);
-    let servers = read(warp::path!("servers").boxed(), |context| {
-        json(&ServersView::new(&context.live.servers()))
-    });
     let actors = read(warp::path!("actors").boxed(), |context| {
         json(&ActorView::from(context.tree.root().view()))
     });
     let plugins = read(warp::path!("plugins").boxed(), |context| {
         json(&PluginsView::new(&(context.plugins)()))
+    });
+    let targets = read(warp::path!("forward").boxed(), |context| {
+        json(&TargetsView { targets: (context.targets)() })
     });
     let metrics = read(warp::path!("metrics").boxed(), answers::metrics);
     let list = warp::path!("servers" / String / "series")
@@ -142,9 +169,22 @@ fn api_routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .and(warp::header::headers_cloned())
         .and(with(context))
         .and_then(answers::series);
-    let short = health.or(ready).unify().or(servers).unify().or(actors).unify().boxed();
-    let long = plugins.or(metrics).unify().or(settled(list)).unify().or(settled(series)).unify();
-    short.or(long).unify().or(alerts::routes(context)).unify().boxed()
+    let short =
+        health.or(ready).unify().or(servers::routes(context)).unify().or(actors).unify().boxed();
+    let long = plugins
+        .or(targets)
+        .unify()
+        .or(metrics)
+        .unify()
+        .or(settled(list))
+        .unify()
+        .or(settled(series))
+        .unify()
+        .or(ingest::view_route(context))
+        .unify();
+    // Before those that take the same addresses for reading alone.
+    let enrol = enrol::routes(context);
+    enrol.or(short).unify().or(long).unify().or(alerts::routes(context)).unify().boxed()
 }
 
 fn metrics_route(context: &Arc<Context>) -> BoxedFilter<(Response,)> {

@@ -6,7 +6,10 @@ use serde::Serialize;
 
 use crate::{
     config::Severity,
-    live::{ServerView as LiveServer, messages::ServerState},
+    live::{
+        ServerView as LiveServer,
+        messages::{Origin, ServerState},
+    },
     series::{Gap, Kind, Labels, Series, SeriesId},
     store::messages::{Answer, SeriesAnswer},
     supervision::{ActorState, NodeView},
@@ -42,7 +45,9 @@ struct ServerView<'a> {
     tags: &'a BTreeMap<String, String>,
     state: ServerState,
     normal: Option<bool>,
+    origin: Origin,
     last_seen_ms: Option<i64>,
+    skew_ms: Option<i64>,
     interval_ms: u32,
     collectors: CollectorsView,
     incidents: u32,
@@ -63,7 +68,9 @@ impl<'a> ServersView<'a> {
             tags: &server.tags,
             state: server.state,
             normal: server.normal,
+            origin: server.origin,
             last_seen_ms: server.last_seen_ms,
+            skew_ms: server.skew_ms,
             interval_ms: server.interval_ms,
             collectors: CollectorsView { up: server.collectors_up, down: server.collectors_down },
             incidents: server.incidents,
@@ -71,6 +78,49 @@ impl<'a> ServersView<'a> {
             latest: &server.latest,
         });
         Self { servers: servers.collect() }
+    }
+}
+
+/// Servers that somebody has asked for by the names given here, as far as they were seen.
+#[derive(Serialize)]
+pub(super) struct SeenView<'a> {
+    pub(super) servers: Vec<SightingView<'a>>,
+}
+
+/// For how long nothing has come of a server, by its own clock as far as that is known.
+#[derive(Serialize)]
+pub(super) struct SightingView<'a> {
+    pub(super) name: &'a str,
+    pub(super) silent_ms: i64,
+}
+
+/// Servers that have some value of a tag: how many, and how many in which state.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct TagView {
+    servers: u32,
+    #[serde(flatten)]
+    states: BTreeMap<&'static str, u32>,
+}
+
+#[derive(Serialize)]
+pub(super) struct TagsView<'a> {
+    tags: BTreeMap<&'a str, BTreeMap<&'a str, TagView>>,
+}
+
+impl<'a> TagsView<'a> {
+    pub(super) fn new(servers: &'a [(Arc<BTreeMap<String, String>>, ServerState)]) -> Self {
+        let mut tags = BTreeMap::<_, BTreeMap<_, TagView>>::new();
+        for (of_server, state) in servers {
+            for (name, value) in &**of_server {
+                let view = tags.entry(&**name).or_default().entry(&**value).or_default();
+                if view.servers == 0 {
+                    view.states = ServerState::ALL.map(|state| (state.name(), 0)).into();
+                }
+                view.servers += 1;
+                *view.states.entry(state.name()).or_default() += 1;
+            }
+        }
+        Self { tags }
     }
 }
 

@@ -10,12 +10,15 @@ use crate::{
 };
 
 use super::{
-    messages::{AlertRow, LiveUpdate, ServerState, ServerStatus},
+    messages::{AlertRow, LiveUpdate, Origin, ServerState, ServerStatus},
     wall::Part,
 };
 
 /// A value is unknown when it is older than so many intervals.
 const STALE_INTERVALS: i64 = 3;
+
+/// What is read elsewhere travels in batches: a shorter interval than this does not make it old sooner.
+const REMOTE_INTERVAL_MIN_MS: i64 = 1_000;
 
 /// A server without samples for this long is offline, if three intervals are shorter.
 const OFFLINE_MS: i64 = 30_000;
@@ -38,7 +41,8 @@ pub(super) struct Board {
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) status: ServerStatus,
-    pub(super) last_seen_ms: Option<i64>,
+    /// Time of the newest sample that was shown.
+    shown_ms: Option<i64>,
     pub(super) slots: BTreeMap<SeriesId, Slot>,
     /// Why a collector is silent, by its name.
     silent: BTreeMap<Arc<str>, Arc<str>>,
@@ -89,8 +93,9 @@ impl Board {
         }
         let is_it =
             |slot: &&Slot| slot.series.metric == alert.metric && slot.series.labels == alert.labels;
-        let slots = self.servers.get(&alert.server).map(|server| server.slots.values());
-        let present = slots.and_then(|mut slots| slots.find(is_it)?.value(now_ms));
+        let present = self.servers.get(&alert.server).and_then(|server| {
+            server.slots.values().find(is_it).and_then(|slot| server.value(slot, now_ms))
+        });
         // What the daemon itself judges has no samples; of anything else, no sample means that the value is not known.
         if alert.metric.starts_with("bartizan_") { alert.value } else { present }
     }
@@ -167,11 +172,12 @@ impl Board {
 
 impl Server {
     fn new(status: ServerStatus) -> Self {
-        Self { status, last_seen_ms: None, slots: BTreeMap::new(), silent: BTreeMap::new() }
+        Self { status, shown_ms: None, slots: BTreeMap::new(), silent: BTreeMap::new() }
     }
 
     fn take_frame(&mut self, frame: &Frame, catalog: &Catalog, now_ms: i64) {
-        self.last_seen_ms = self.last_seen_ms.max(Some(frame.at_ms.min(now_ms)));
+        let now_ms = self.there_ms(now_ms);
+        self.shown_ms = self.shown_ms.max(Some(frame.at_ms.min(now_ms)));
         // The end of the gap may have been dropped; samples end it as well.
         self.silent.remove(&frame.collector);
         for sample in &frame.samples {
@@ -194,14 +200,32 @@ impl Server {
         };
     }
 
-    /// Its state: what it was told to be, or worse where samples are missing.
+    /// What its own clock shows at `now_ms`, as far as that is known.
+    fn there_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_add(self.status.skew_ms.unwrap_or(0))
+    }
+
+    /// How long a value is of the present that comes every `interval_ms`.
+    fn fresh_ms(&self, interval_ms: u32) -> i64 {
+        let least_ms = if self.status.origin == Origin::Local { 0 } else { REMOTE_INTERVAL_MIN_MS };
+        STALE_INTERVALS * i64::from(interval_ms).max(least_ms)
+    }
+
+    /// Time of its newest sample, by its own clock.
+    pub(super) fn last_seen_ms(&self) -> Option<i64> {
+        self.shown_ms.max(self.status.seen_ms)
+    }
+
+    /// Its state: what it was told to be, or worse where samples are missing. Whether a remote one is offline, only
+    /// its actor knows: samples may come that are too old to be shown.
     pub(super) fn state(&self, now_ms: i64) -> ServerState {
-        let Some(last_seen_ms) = self.last_seen_ms else {
+        let Some(shown_ms) = self.shown_ms else {
             return self.status.state;
         };
-        let age_ms = now_ms - last_seen_ms;
-        let stale_ms = STALE_INTERVALS * i64::from(self.status.interval_ms);
-        let seen = if age_ms > stale_ms.max(OFFLINE_MS) {
+        let age_ms = self.there_ms(now_ms) - shown_ms;
+        let stale_ms = self.fresh_ms(self.status.interval_ms);
+        let is_judged_here = self.status.origin == Origin::Local;
+        let seen = if age_ms > stale_ms.max(OFFLINE_MS) && is_judged_here {
             ServerState::Offline
         } else if age_ms > stale_ms {
             ServerState::Unknown
@@ -219,7 +243,19 @@ impl Server {
     /// Why `slot` has no fresh sample; `None` while it has.
     pub(super) fn gap(&self, slot: &Slot, now_ms: i64) -> Option<&str> {
         let reason = self.silent.get(&slot.series.collector).map(|reason| &**reason);
-        reason.or_else(|| (!slot.is_fresh(now_ms)).then_some("no sample for three intervals"))
+        reason.or_else(|| (!self.is_fresh(slot, now_ms)).then_some("no sample for three intervals"))
+    }
+
+    /// Whether the sample of `slot` is of the present: not older than three intervals, and
+    /// not from a future that the clock has since taken back.
+    fn is_fresh(&self, slot: &Slot, now_ms: i64) -> bool {
+        let age_ms = self.there_ms(now_ms).saturating_sub(slot.at_ms);
+        age_ms.abs() <= self.fresh_ms(slot.series.interval_ms)
+    }
+
+    /// The value of `slot` at present: a gauge's as it is, a counter's rate per second.
+    pub(super) fn value(&self, slot: &Slot, now_ms: i64) -> Option<f64> {
+        slot.value.filter(|_| self.is_fresh(slot, now_ms))
     }
 }
 
@@ -257,17 +293,5 @@ impl Slot {
                 None
             }
         };
-    }
-
-    /// Whether its sample is of the present: not older than three intervals, and
-    /// not from a future that the clock has since taken back.
-    pub(super) fn is_fresh(&self, now_ms: i64) -> bool {
-        let limit_ms = STALE_INTERVALS * i64::from(self.series.interval_ms);
-        now_ms.saturating_sub(self.at_ms).abs() <= limit_ms
-    }
-
-    /// Its value at present: a gauge's as it is, a counter's rate per second.
-    pub(super) fn value(&self, now_ms: i64) -> Option<f64> {
-        self.value.filter(|_| self.is_fresh(now_ms))
     }
 }

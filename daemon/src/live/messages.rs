@@ -119,6 +119,37 @@ pub struct ServerStatus {
     pub collectors_up: u32,
     /// Collectors that do not.
     pub collectors_down: u32,
+    /// How its samples come here.
+    pub origin: Origin,
+    /// Its clock minus ours, in milliseconds; `None` while that is not known.
+    pub skew_ms: Option<i64>,
+    /// Time of its newest sample as far as it is known besides those that are shown, from before a restart or
+    /// from samples that came too late to be shown.
+    pub seen_ms: Option<i64>,
+}
+
+/// How a server's samples come here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Plugins read them on this machine.
+    #[default]
+    Local,
+    /// They are written or pushed here.
+    Remote,
+    /// They are fetched from exporters.
+    Scrape,
+}
+
+impl Origin {
+    /// Its name in frames and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Remote => "remote",
+            Self::Scrape => "scrape",
+        }
+    }
 }
 
 /// Whether a server is well; the later, the worse.
@@ -136,6 +167,9 @@ pub enum ServerState {
 }
 
 impl ServerState {
+    /// All of them, the best first.
+    pub const ALL: [Self; 4] = [Self::Up, Self::Degraded, Self::Unknown, Self::Offline];
+
     /// Its name in frames and answers.
     pub fn name(self) -> &'static str {
         match self {

@@ -138,7 +138,7 @@ fn series_cells(server: &Server, slot: &Slot, now_ms: i64) -> [Cell; SERVER_COLU
         Cell::Text(series.collector.clone()),
         Cell::Integer(series.interval_ms.into()),
         Cell::Integer(slot.at_ms),
-        Cell::number(slot.value(now_ms)),
+        Cell::number(server.value(slot, now_ms)),
         server.gap(slot, now_ms).map_or(Cell::Null, |reason| Cell::Text(reason.into())),
     ]
 }

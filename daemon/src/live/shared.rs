@@ -16,7 +16,7 @@ use crate::{
 use super::{
     Subscription, Topic,
     board::{Board, Server},
-    messages::{LivePort, LiveUpdate, ServerState},
+    messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
     rows,
     table::{MEMORY_TICKS, Table},
     wall::Summary,
@@ -74,8 +74,12 @@ pub struct ServerView {
     pub state: ServerState,
     /// Whether every sample is within its limit; `None` if something is unknown.
     pub normal: Option<bool>,
-    /// Time of its newest sample.
+    /// Time of its newest sample, by its own clock.
     pub last_seen_ms: Option<i64>,
+    /// How its samples come here.
+    pub origin: Origin,
+    /// Its clock minus ours, in milliseconds; `None` while that is not known.
+    pub skew_ms: Option<i64>,
     /// Time between two readings of its fastest collector.
     pub interval_ms: u32,
     /// Collectors that bring samples.
@@ -159,19 +163,33 @@ impl Live {
 }
 
 impl LiveReader {
-    /// Every server as it is at this moment, by name.
-    pub fn servers(&self) -> Vec<ServerView> {
-        self.servers_at(now_ms())
+    /// Every server as it is at this moment, by name, as far as `wanted`: given its status, and its state.
+    pub fn servers(&self, wanted: impl Fn(&ServerStatus, ServerState) -> bool) -> Vec<ServerView> {
+        self.servers_at(now_ms(), wanted)
     }
 
-    pub(super) fn servers_at(&self, now_ms: i64) -> Vec<ServerView> {
+    pub(super) fn servers_at(
+        &self,
+        now_ms: i64,
+        wanted: impl Fn(&ServerStatus, ServerState) -> bool,
+    ) -> Vec<ServerView> {
         let mut state = lock(&self.0.state);
         state.take_in(now_ms);
         let board = &state.board;
         board
             .servers()
+            .filter(|server| wanted(&server.status, server.state(now_ms)))
             .map(|server| view(server, board.open(&server.status.name), now_ms))
             .collect()
+    }
+
+    /// Tags and state of every server at this moment.
+    pub fn tagged(&self) -> Vec<(Arc<BTreeMap<String, String>>, ServerState)> {
+        let now_ms = now_ms();
+        let mut state = lock(&self.0.state);
+        state.take_in(now_ms);
+        let servers = state.board.servers();
+        servers.map(|server| (server.status.tags.clone(), server.state(now_ms))).collect()
     }
 
     /// Every series of a server that is or was, by number; `None` for a server
@@ -299,7 +317,7 @@ fn view(server: &Server, (incidents, level): (u32, Option<Severity>), now_ms: i6
         .values()
         .filter(|slot| slot.series.kind == Kind::Gauge && slot.series.labels.is_empty());
     let mut latest: BTreeMap<Arc<str>, Option<f64>> =
-        gauges.map(|slot| (slot.series.metric.clone(), slot.value(now_ms))).collect();
+        gauges.map(|slot| (slot.series.metric.clone(), server.value(slot, now_ms))).collect();
     let summary = Summary::new(server, now_ms);
     latest.insert("disk_usage_ratio".into(), summary.disk);
     latest.insert("network_receive_bytes_per_second".into(), summary.receive);
@@ -310,7 +328,9 @@ fn view(server: &Server, (incidents, level): (u32, Option<Severity>), now_ms: i6
         tags: status.tags.clone(),
         state: server.state(now_ms),
         normal: server.normal(now_ms),
-        last_seen_ms: server.last_seen_ms,
+        last_seen_ms: server.last_seen_ms(),
+        origin: status.origin,
+        skew_ms: status.skew_ms,
         interval_ms: status.interval_ms,
         collectors_up: status.collectors_up,
         collectors_down: status.collectors_down,

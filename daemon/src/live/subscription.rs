@@ -79,8 +79,11 @@ impl Subscription {
                 if is_lost {
                     self.resync = self.resync.or(Some("too-old"));
                 }
-                self.follows.push(Follow { topic, seen: seen.filter(|_| !is_lost) });
+                self.follows.push(Follow { topic, seen });
             }
+        }
+        if self.resync.is_some() {
+            forget(&mut self.follows);
         }
         if !was_paused {
             before.iter().for_each(|follow| state.unfollow(&follow.topic));
@@ -115,14 +118,19 @@ impl Subscription {
         self.ticks.mark_unchanged();
         let mut state = self.live.state();
         let mut frames = Vec::with_capacity(self.follows.len());
+        let is_lost = self.follows.iter().any(|follow| {
+            let table = state.table(&follow.topic);
+            follow.seen.zip(table).is_some_and(|(seen, table)| !table.reaches_from(seen))
+        });
+        if is_lost {
+            self.resync = self.resync.or(Some("too-old"));
+            forget(&mut self.follows);
+        }
         for follow in &mut self.follows {
             let Some(table) = state.table(&follow.topic) else { continue };
             let frame = match follow.seen {
                 Some(seen) if seen == table.seq() => continue,
-                Some(seen) => table.delta(seen).unwrap_or_else(|| {
-                    self.resync = self.resync.or(Some("too-old"));
-                    table.snapshot()
-                }),
+                Some(seen) => table.delta(seen).unwrap_or_else(|| table.snapshot()),
                 None => table.snapshot(),
             };
             follow.seen = Some(Table::seq(table));
@@ -138,6 +146,11 @@ impl Subscription {
         }
         frames
     }
+}
+
+/// Whoever is told that fresh pictures follow waits for one of every topic, also of those that could have gone on.
+fn forget(follows: &mut [Follow]) {
+    follows.iter_mut().for_each(|follow| follow.seen = None);
 }
 
 impl Drop for Subscription {

@@ -148,9 +148,14 @@ impl Table {
         frame
     }
 
+    /// Whether everything that changed after `from` is known.
+    pub(super) fn reaches_from(&self, from: u64) -> bool {
+        (self.complete_from..=self.seq).contains(&from)
+    }
+
     /// What changed after `from`, as a frame; `None` where that is too long ago.
     pub(super) fn delta(&mut self, from: u64) -> Option<Arc<str>> {
-        if from < self.complete_from || from > self.seq {
+        if !self.reaches_from(from) {
             return None;
         }
         if let Some((_, frame)) = self.deltas.iter().find(|(known, _)| *known == from) {

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Columns of the topics `wall` and `wall:NAME`.
-pub(super) const COLUMNS: [&str; 19] = [
+pub(super) const COLUMNS: [&str; 21] = [
     "state",
     "normal",
     "last_seen_ms",
@@ -30,6 +30,8 @@ pub(super) const COLUMNS: [&str; 19] = [
     "uptime",
     "temperature",
     "level",
+    "origin",
+    "skew_ms",
 ];
 
 /// What a series plays in its server's row.
@@ -99,7 +101,7 @@ impl Summary {
         };
         let mut row = Self::default();
         for slot in server.slots.values().filter(|slot| slot.part != Part::Other) {
-            let Some(value) = slot.value(now_ms) else { continue };
+            let Some(value) = server.value(slot, now_ms) else { continue };
             let whole = slot.series.labels.is_empty().then_some(value);
             match slot.part {
                 Part::Cpu => row.cpu = whole.or(row.cpu),
@@ -144,7 +146,7 @@ pub(super) fn cells(
     [
         Cell::Static(server.state(now_ms).name()),
         server.normal(now_ms).map_or(Cell::Null, Cell::Bool),
-        server.last_seen_ms.map_or(Cell::Null, Cell::Integer),
+        server.last_seen_ms().map_or(Cell::Null, Cell::Integer),
         Cell::Integer(status.interval_ms.into()),
         Cell::Integer(status.collectors_up.into()),
         Cell::Integer(status.collectors_down.into()),
@@ -161,5 +163,7 @@ pub(super) fn cells(
         Cell::rounded(row.uptime, 0),
         Cell::rounded(row.temperature, 1),
         worst.map_or(Cell::Null, |worst| Cell::Static(worst.name())),
+        Cell::Static(status.origin.name()),
+        status.skew_ms.map_or(Cell::Null, Cell::Integer),
     ]
 }

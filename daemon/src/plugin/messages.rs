@@ -69,6 +69,8 @@ pub enum InstanceState {
 pub struct Reading {
     /// The samples, each series at most once, none of them NaN or infinite.
     pub samples: Vec<Sample>,
+    /// Samples that a page gives with a time of their own, in milliseconds since 1970; empty from plugins.
+    pub dated: Vec<(i64, Sample)>,
     /// How long the plugin took.
     pub took: Duration,
     /// Samples of this reading that were dropped: not a number, twice, or without room.
@@ -110,6 +112,9 @@ pub enum CollectError {
     /// Its host died. The text says how.
     #[error("{0}")]
     HostDown(Arc<str>),
+    /// A page that is read over the network is not to be had this time. The text says why.
+    #[error("{0}")]
+    Target(Arc<str>),
     /// There is nothing to read yet, or it is still busy. The text says why.
     #[error("{0}")]
     NotReady(Arc<str>),

@@ -150,7 +150,7 @@ impl SeriesTable {
             }
         }
         let refused_series = self.refused.saturating_add(answer.refused);
-        Ok(Reading { samples, took, invalid, refused_series })
+        Ok(Reading { samples, took, invalid, refused_series, ..Reading::default() })
     }
 
     fn judge(&mut self, at: usize, texts: &[&[u8]]) -> Result<Slot, &'static str> {

@@ -7,6 +7,8 @@ use super::{messages::RootMessage, readiness::Readiness};
 use crate::{
     alert::messages::AlertMessage,
     fleet::FleetMessage,
+    forward::ForwardMessage,
+    http::messages::HttpMessage,
     plugin::{PluginFolder, PluginMessage},
     supervision::{ActorState, ChildSpec, Children, Fallen, Tree},
 };
@@ -74,10 +76,12 @@ impl Actor for RootActor {
             }
             RootMessage::Reloaded(config) => {
                 root.readiness.reloading();
+                root.tell("http", HttpMessage::Reload);
                 if let Some(config) = config {
                     root.tell("plugin", PluginMessage::Rescan(PluginFolder::of(&config)));
                     root.tell("alert", AlertMessage::Reload(config.clone()));
-                    root.tell("fleet", FleetMessage::Reload(config));
+                    root.tell("fleet", FleetMessage::Reload(config.clone()));
+                    root.tell("forward", ForwardMessage::Reload(config));
                 }
                 root.readiness.reloaded();
                 Ok(())

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
+    config::Protocol,
+    forward::ForwardPort,
     http::messages::{
         AnswerFuture, History, HistoryError, HistoryStats, Plugin, PluginList, PluginLister,
-        RefusedPlugin,
+        RefusedPlugin, Target, TargetLister,
     },
     logging::chain,
     plugin::{PluginPort, PluginUses},
@@ -61,5 +63,34 @@ pub(super) fn plugins(port: PluginPort) -> PluginLister {
             .iter()
             .map(|file| RefusedPlugin { path: file.path.clone(), reason: file.reason.clone() });
         PluginList { plugins: plugins.collect(), refused: refused.collect() }
+    })
+}
+
+/// Where samples go besides the store, and how that goes.
+pub(super) fn targets(port: ForwardPort) -> TargetLister {
+    Arc::new(move || {
+        let targets = port.targets().into_iter().map(|target| Target {
+            name: target.name,
+            urls: target.urls,
+            url: target.url,
+            protocol: match target.protocol {
+                Protocol::V1 => "1.0",
+                Protocol::V2 => "2.0",
+            },
+            state: target.state.name(),
+            since_ms: target.since_ms,
+            lag_seconds: target.lag_ms as f64 / 1000.0,
+            lag_bytes: target.lag_bytes,
+            sent: target.sent,
+            requests: target.requests,
+            known: target.known,
+            refused: target.refused,
+            lost: target.lost,
+            failures: target.failures,
+            acknowledged_ms: target.acknowledged_ms,
+            error: target.error,
+            error_ms: target.error_ms,
+        });
+        targets.collect()
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  open: state folder, store, socket      (a failure here is exit 1, with the fix)
-//!    └─► root ─► store ─► plugin ─► alert ─► live ─► http ─► fleet     stopped in reverse
+//!    └─► root ─► store ─► plugin ─► alert ─► live ─► http ─► fleet ─► forward     stopped in reverse
 //! ```
 //!
 //! # Invariants

@@ -13,7 +13,10 @@ use tracing::info;
 use crate::{
     alert::Alert,
     config::Config,
-    http::{self, HttpError, Listener, Names, Token},
+    enrol::TokenPort,
+    fleet::FleetPort,
+    forward::{Cursors, ForwardPort},
+    http::{self, HttpError, Listener, Names, Tls, Token},
     live::{Live, messages::LivePort},
     plugin::{PluginCatalog, PluginPort},
     series::Catalog,
@@ -40,8 +43,13 @@ pub(super) struct Opened {
     pub(super) live: Live,
     pub(super) listener: Listener<TcpListener>,
     pub(super) control: Listener<UnixListener>,
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) token: Token,
     pub(super) names: Names,
+    pub(super) tokens: TokenPort,
+    pub(super) fleet: FleetPort,
+    pub(super) cursors: Cursors,
+    pub(super) forward: ForwardPort,
 }
 
 /// Why the daemon cannot start. Fatal; the cause says what to do.
@@ -59,6 +67,9 @@ pub enum StartError {
     /// The plugin folders.
     #[error("failed to look at the plugin folders: its thread ended")]
     Plugins,
+    /// The files of TLS.
+    #[error("failed to read the files of http.tls: its thread ended")]
+    Tls,
     /// Threads, or the signals that tell the daemon to stop.
     #[error("failed to start {step}")]
     System {
@@ -90,21 +101,36 @@ impl Opened {
         let opened = spawn_blocking(move || Store::open(&path, &store_config, &known));
         let mut opened = opened.await.map_err(|_| StartError::Thread)??;
         let this_machine = this_machine();
-        let alert = Alert::restored(opened.take_kept(), config.clone(), this_machine.clone());
+        let mut kept = opened.take_kept();
+        let cursors = Cursors::restored(&mut kept);
+        // Each knows its own by their first letter.
+        let mut kept_of =
+            |letter: u8| kept.extract_if(.., |key, _| key.first() == Some(&letter)).collect();
+        let fleet = FleetPort::restored(kept_of(b'f'));
+        let states = StatePort::default();
+        let tokens = TokenPort::restored(kept_of(b't'), states.clone());
+        let alert = Alert::restored(kept, config.clone(), this_machine.clone());
 
         let scanned = config.clone();
         let plugins = spawn_blocking(move || PluginCatalog::of(&scanned));
         let plugins = plugins.await.map_err(|_| StartError::Plugins)?;
 
+        let tls = config.http.tls.clone();
+        let loaded = spawn_blocking(move || tls.map(|tls| Tls::load(&tls)).transpose());
+        let tls = loaded.await.map_err(|_| StartError::Tls)??.map(Arc::new);
         let listen = config.http.listen;
         let listener = http::bind(listen)?;
         let step = "listening";
         let address = listener.address().map_err(|source| StartError::System { step, source })?;
         let control = http::bind_control(&state.join("control.sock"))?;
         let token = Token::load_or_create(&state)?;
-        let names = Names::new(address, &this_machine, config.http.public_url.as_deref());
-        info!(%address, state = %state.display(), "listening");
-        let base = config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let mut names = Names::new(address, &this_machine, config.http.public_url.as_deref());
+        if tls.is_some() {
+            names = names.encrypted();
+        }
+        let scheme = config.http.scheme();
+        info!(%address, scheme, state = %state.display(), "listening");
+        let base = names.url();
         info!("sign in as administrator at {}", token.signin_url(&base));
 
         let (store, intake) = StorePort::new(STORE_QUEUE_BYTES);
@@ -121,7 +147,7 @@ impl Opened {
             intake,
             store,
             reader,
-            states: StatePort::default(),
+            states,
             alert,
             base_url: base.into(),
             plugins: PluginPort::new(plugins),
@@ -129,8 +155,13 @@ impl Opened {
             live,
             listener,
             control,
+            tls,
             token,
             names,
+            tokens,
+            fleet,
+            cursors,
+            forward: ForwardPort::default(),
         })
     }
 }

@@ -10,7 +10,9 @@ use crate::{
     alert::{AlertActor, AlertArguments},
     config::Config,
     fleet::{FleetActor, FleetArguments, Ports},
+    forward::{ForwardActor, ForwardArguments},
     http::{HttpActor, HttpArguments, messages::Limits},
+    ingest::Ingest,
     live::{LiveActor, LiveArguments},
     plugin::{PluginActor, PluginArguments},
     store::{StoreActor, StoreArguments},
@@ -28,8 +30,9 @@ pub(super) fn services(opened: &Opened, config: &Arc<ArcSwap<Config>>) -> Vec<Ch
         service("plugin", 1_500, || PluginActor, plugin(opened)),
         service("alert", 1_800, AlertActor::default, alert(opened, config)),
         service("live", 500, || LiveActor, live(opened)),
-        service("http", 2_000, || HttpActor, http(opened)),
+        service("http", 2_000, || HttpActor, http(opened, config)),
         service("fleet", 2_000, FleetActor::default, fleet(opened, config)),
+        service("forward", 1_400, ForwardActor::default, forward(opened, config)),
     ]
 }
 
@@ -102,7 +105,10 @@ fn live(opened: &Opened) -> impl Fn(Node) -> LiveArguments + Send + Sync + use<>
     move |node| LiveArguments { live: live.clone(), node }
 }
 
-fn http(opened: &Opened) -> impl Fn(Node) -> HttpArguments + Send + Sync + use<> {
+fn http(
+    opened: &Opened,
+    config: &Arc<ArcSwap<Config>>,
+) -> impl Fn(Node) -> HttpArguments + Send + Sync + use<> {
     let started = tokio::time::Instant::now();
     let (listener, control) = (opened.listener.clone(), opened.control.clone());
     let (names, token, tree) = (opened.names.clone(), opened.token.clone(), opened.tree.clone());
@@ -110,6 +116,17 @@ fn http(opened: &Opened) -> impl Fn(Node) -> HttpArguments + Send + Sync + use<>
     let history = adapters::history(opened.reader.clone());
     let plugins = adapters::plugins(opened.plugins.clone());
     let alerts = opened.alert.desk();
+    let targets = adapters::targets(opened.forward.clone());
+    let (tokens, fleet) = (opened.tokens.clone(), opened.fleet.clone());
+    let tls = opened.tls.clone();
+    // What it knows of writers outlives the actor.
+    let ingest = Ingest::new(
+        config.clone(),
+        opened.catalog.clone(),
+        opened.store.clone(),
+        fleet.clone(),
+        tokens.clone(),
+    );
     move |node| HttpArguments {
         listener: listener.clone(),
         control: control.clone(),
@@ -119,6 +136,11 @@ fn http(opened: &Opened) -> impl Fn(Node) -> HttpArguments + Send + Sync + use<>
         history: history.clone(),
         plugins: plugins.clone(),
         alerts: alerts.clone(),
+        targets: targets.clone(),
+        tokens: tokens.clone(),
+        fleet: fleet.clone(),
+        tls: tls.clone(),
+        ingest: ingest.clone(),
         tree: tree.clone(),
         assets: bartizan_web::asset,
         version: env!("CARGO_PKG_VERSION"),
@@ -139,12 +161,32 @@ fn fleet(
         catalog: opened.catalog.clone(),
         history: opened.reader.clone(),
         alerts: opened.alert.port(),
+        fleet: opened.fleet.clone(),
+        states: opened.states.clone(),
     };
     let (config, this_machine) = (config.clone(), opened.this_machine.clone());
     move |node| FleetArguments {
         config: config.clone(),
         this_machine: this_machine.clone(),
         ports: ports.clone(),
+        node,
+    }
+}
+
+fn forward(
+    opened: &Opened,
+    config: &Arc<ArcSwap<Config>>,
+) -> impl Fn(Node) -> ForwardArguments + Send + Sync + use<> {
+    let (config, this_node) = (config.clone(), opened.this_machine.clone());
+    let (store, states) = (opened.reader.clone(), opened.states.clone());
+    let (cursors, port) = (opened.cursors.clone(), opened.forward.clone());
+    move |node| ForwardArguments {
+        config: config.clone(),
+        this_node: this_node.clone(),
+        store: store.clone(),
+        states: states.clone(),
+        cursors: cursors.clone(),
+        port: port.clone(),
         node,
     }
 }

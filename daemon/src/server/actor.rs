@@ -1,10 +1,6 @@
 //! The server actor: see the [module documentation](super) for its promises.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::{
@@ -12,20 +8,27 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, info};
 
-use super::{HeardOf, ServerMessage, health::Health, intake::Intake, watch::Watch};
+use super::{
+    ArrivalPort, Arrived, ServerMessage,
+    elsewhere::Elsewhere,
+    health::Health,
+    intake::{Finding, Intake},
+    readers,
+    watch::Watch,
+};
 use crate::{
     alert::messages::AlertPort,
-    collector::{CollectorActor, CollectorArguments, ReportPort},
-    config::{CollectorConfig, RuleConfig},
+    collector::ReportPort,
+    config::{CollectorConfig, RuleConfig, ScrapeConfig},
     detect::{Recall, Sentinel},
-    live::messages::{LivePort, LiveUpdate, ServerState, ServerStatus},
-    plugin::{InstanceSpec, PluginPort},
+    live::messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
+    plugin::PluginPort,
     series::{self, Catalog, now_ms},
     store::{StorePort, StoreReader},
-    supervision::{ChildSpec, Children, Node, Restart, start_with, until_pulse},
+    supervision::{Children, Node, until_pulse},
 };
 
 /// The behaviour; everything that changes lives in [`Server`].
@@ -39,12 +42,20 @@ pub struct ServerArguments {
     pub name: Arc<str>,
     /// Its tags.
     pub tags: Arc<BTreeMap<String, String>>,
-    /// What is read there.
+    /// How its samples come here.
+    pub origin: Origin,
+    /// What plugins read there.
     pub collectors: Vec<CollectorConfig>,
+    /// Exporters that are read there.
+    pub scrapes: Vec<ScrapeConfig>,
+    /// What comes of it from elsewhere.
+    pub arrivals: ArrivalPort,
     /// Time between two readings, where a collector does not say otherwise.
     pub interval: Duration,
+    /// Whether it is missed although nothing has ever come of it, as one that has just been enrolled is not.
+    pub awaited: bool,
     /// What is judged of it.
-    pub rules: Vec<RuleConfig>,
+    pub rules: Vec<Arc<RuleConfig>>,
     /// Opens plugin instances.
     pub plugins: PluginPort,
     /// The series, shared with everybody.
@@ -65,16 +76,22 @@ pub struct ServerArguments {
 pub struct Server {
     name: Arc<str>,
     tags: Arc<BTreeMap<String, String>>,
-    interval: Duration,
+    origin: Origin,
+    awaited: bool,
     health: Health,
     normal: Option<bool>,
-    rules: watch::Sender<Vec<RuleConfig>>,
-    offline: mpsc::Sender<()>,
+    skew_ms: Option<i64>,
+    seen_ms: Option<i64>,
+    rules: watch::Sender<Vec<Arc<RuleConfig>>>,
+    findings: mpsc::Sender<Finding>,
+    arrivals: ArrivalPort,
     told: Option<(ServerStatus, Instant)>,
     live: LivePort,
     node: Node,
     children: Children,
-    stop_intake: CancellationToken,
+    // One that is killed runs no code of its own: its intake ends with its state.
+    _stop: DropGuard,
+    stop: CancellationToken,
     intake: JoinHandle<()>,
 }
 
@@ -84,8 +101,13 @@ const BEAT_LIMIT: Duration = Duration::from_secs(10);
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// Reports that may wait for the intake.
 const REPORTS_MAX: usize = 1024;
-/// How long a collector may take to stop.
-const COLLECTOR_SHUTDOWN: Duration = Duration::from_millis(500);
+/// What the intake has not heard yet waits; what finds no room is found again.
+const FINDINGS_MAX: usize = 16;
+/// A server that nobody reads here is judged so often, each at an instant of its own: thousands at one instant would
+/// hold up everybody else.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What others ran, and brought nothing for this long before the server was last seen, has ended.
+const ENDED_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long the last reports may take to the store when the server stops.
 const INTAKE_SHUTDOWN: Duration = Duration::from_millis(500);
 
@@ -101,9 +123,12 @@ impl Actor for ServerActor {
     ) -> Result<Server, ActorProcessingErr> {
         let seen_ms = arguments.history.last_seen(&arguments.name);
         let recall = arguments.alerts.recall(&arguments.name, seen_ms).await;
-        let server = Server::new(&myself, arguments, recall);
-        info!(server = %server.name, collectors = server.children.ids().count(), "server watched");
-        myself.send_after(until_pulse(), || ServerMessage::Tick);
+        let server = Server::new(&myself, arguments, recall, seen_ms);
+        match server.children.ids().count() {
+            0 => debug!(server = %server.name, "server watched from afar"),
+            collectors => info!(server = %server.name, collectors, "server watched"),
+        }
+        myself.send_after(server.until_look(), || ServerMessage::Tick);
         Ok(server)
     }
 
@@ -118,15 +143,15 @@ impl Actor for ServerActor {
                 if server.intake.is_finished() {
                     return Err("failed to take in what is read: its task has ended".into());
                 }
-                server.node.beat();
-                server.judge();
-                myself.send_after(until_pulse(), || ServerMessage::Tick);
+                server.look();
+                myself.send_after(server.until_look(), || ServerMessage::Tick);
             }
             ServerMessage::Heard(heard) => {
                 let now = Instant::now();
                 heard.iter().for_each(|heard| server.health.hear(heard, now));
                 server.judge();
             }
+            ServerMessage::Arrived(arrived) => server.arrived(arrived),
             ServerMessage::Normal(normal) => {
                 server.normal = normal;
                 server.judge();
@@ -152,117 +177,189 @@ impl Actor for ServerActor {
         server: &mut Server,
     ) -> Result<(), ActorProcessingErr> {
         server.children.stop_all().await;
-        server.stop_intake.cancel();
+        server.stop.cancel();
         let _ = timeout(INTAKE_SHUTDOWN, &mut server.intake).await;
         Ok(())
     }
 }
 
 impl Server {
-    fn new(myself: &ActorRef<ServerMessage>, arguments: ServerArguments, recall: Recall) -> Self {
-        let ServerArguments { name, tags, collectors, interval, rules, .. } = arguments;
-        let ServerArguments { plugins, catalog, store, alerts, live, node, .. } = arguments;
+    fn new(
+        myself: &ActorRef<ServerMessage>,
+        arguments: ServerArguments,
+        recall: Recall,
+        seen_ms: Option<i64>,
+    ) -> Self {
+        let ServerArguments { name, tags, origin, collectors, scrapes, interval, .. } = arguments;
+        let ServerArguments { arrivals, rules, plugins, catalog, store, .. } = arguments;
+        let ServerArguments { awaited, history, alerts, live, node, .. } = arguments;
         node.expect_beats(BEAT_LIMIT);
         let mailbox = myself.clone();
         let mut children = Children::new(myself.get_cell(), node.clone(), move |event| {
             // The cast fails only if this server has stopped, and its children with it.
             let _ = mailbox.cast(ServerMessage::Child(event));
         });
-        let known = plugins.catalog();
-        let interval_of = |collector: &CollectorConfig| {
-            let plugin = known.find(&collector.plugin);
-            let own =
-                plugin.filter(|plugin| !plugin.bundled).and_then(|plugin| plugin.manifest.interval);
-            collector.interval.unwrap_or_else(|| own.map_or(interval, |own| own.max(interval)))
-        };
-        let fastest = collectors.iter().map(interval_of).min().unwrap_or(interval);
-        let names: Vec<(Arc<str>, i64)> = collectors
-            .iter()
-            .map(|collector| {
-                (collector.name.as_str().into(), series::whole_ms(interval_of(collector)))
-            })
-            .collect();
-        let health =
-            Health::new(fastest, names.iter().map(|(name, _)| name.clone()), Instant::now());
-        let sentinel = Sentinel::new(name.clone(), names, rules, catalog.clone(), recall, now_ms());
         let (reports, received) = ReportPort::new(REPORTS_MAX);
+        let mut read = readers::plugins(&name, &collectors, interval, &plugins, &reports);
+        read.extend(readers::exporters(&name, &scrapes, interval, &catalog, &reports));
+        let is_read_here = |other: &Arc<str>| read.iter().any(|reader| reader.name == *other);
+        let mut elsewhere = read_elsewhere(&history, &name);
+        elsewhere.retain(|(other, _)| origin != Origin::Local && !is_read_here(other));
+
+        let now = Instant::now();
+        let here = read.iter().map(|reader| (reader.name.clone(), reader.interval));
+        let all: Vec<_> = here.chain(elsewhere.iter().cloned()).collect();
+        let fastest = all.iter().map(|(_, interval)| *interval).min().unwrap_or(interval);
+        let mut health = Health::new(fastest, read.iter().map(|reader| reader.name.clone()), now);
+        for (collector, interval) in &elsewhere {
+            health.meet(collector.clone(), *interval, now);
+        }
+        let all = all.into_iter().map(|(name, interval)| (name, series::whole_ms(interval)));
+        let sentinel = Sentinel::new(name.clone(), all, rules, catalog.clone(), recall, now_ms());
         let stop = CancellationToken::new();
         let (rules, other_rules) = watch::channel(Vec::new());
-        let (offline, is_offline) = mpsc::channel(1);
+        let (findings, found) = mpsc::channel(FINDINGS_MAX);
         let intake = Intake {
             server: name.clone(),
             reports: received,
+            arrivals: arrivals.clone(),
+            elsewhere: Elsewhere::new(catalog, &elsewhere),
             store,
             live: live.clone(),
             actor: myself.clone(),
             watch: Watch::new(sentinel, alerts, tags.clone(), myself.clone()),
             rules: other_rules,
-            offline: is_offline,
+            findings: found,
             stop: stop.clone(),
         };
-        let mut read = HashSet::new();
-        for collector in collectors {
-            let interval = interval_of(&collector);
-            // A plugin may be named by its id and by its name.
-            let found = known.find(&collector.plugin).map(|found| found.id.to_string());
-            let again = !read.insert(found.unwrap_or_else(|| collector.plugin.clone()));
-            let spec = InstanceSpec {
-                server: name.clone(),
-                collector: collector.name.as_str().into(),
-                plugin: collector.plugin.as_str().into(),
-                config: collector.config,
-                interval,
-                again,
-            };
-            children.start(child(spec, plugins.clone(), reports.clone()));
+        for reader in read {
+            children.start(reader.child());
         }
         let mut server = Self {
             name,
             tags,
-            interval: fastest,
+            origin,
+            awaited,
             health,
             normal: None,
+            skew_ms: None,
+            seen_ms,
             rules,
-            offline,
+            findings,
+            arrivals,
             told: None,
             live,
             node,
             children,
-            stop_intake: stop,
+            _stop: stop.clone().drop_guard(),
+            stop,
             intake: tokio::spawn(intake.run()),
         };
         server.judge();
         server
     }
 
+    /// Time until the next look.
+    fn until_look(&self) -> Duration {
+        if self.children.ids().next().is_some() { until_pulse() } else { LOOK_EVERY }
+    }
+
+    fn look(&mut self) {
+        self.node.beat();
+        self.node.set_queue(self.arrivals.waiting());
+        let now = Instant::now();
+        if self.arrivals.was_turned_away() {
+            self.health.is_alive(now);
+        }
+        if let Some(sighting) = self.arrivals.take_sighting() {
+            self.health.is_elsewhere(sighting);
+        }
+        for ended in self.health.look(now) {
+            info!(server = %self.name, collector = %ended, "no sample for a day: no longer expected");
+            // One that is not taken is forgotten by whoever judges when its series are.
+            let _ = self.findings.try_send(Finding::Ended(ended));
+        }
+        self.judge();
+        self.arrivals.set_missed(self.origin == Origin::Remote && self.health.is_missed(now));
+    }
+
+    fn arrived(&mut self, arrived: Arrived) {
+        let now = Instant::now();
+        for (collector, interval) in arrived.met {
+            self.health.meet(collector, interval, now);
+        }
+        arrived.heard.iter().for_each(|heard| self.health.hear(heard, now));
+        if arrived.newest_ms.is_some() {
+            self.health.is_alive(now);
+        }
+        self.seen_ms = self.seen_ms.max(arrived.newest_ms);
+        self.skew_ms = arrived.skew_ms;
+        self.judge();
+    }
+
     /// Judges the server's health, and tells what has changed.
     fn judge(&mut self) {
         let now = Instant::now();
+        let may_be_missed = self.awaited || self.seen_ms.is_some();
+        let worst = if may_be_missed { ServerState::Offline } else { ServerState::Unknown };
         let status = ServerStatus {
             name: self.name.clone(),
             tags: self.tags.clone(),
-            state: self.health.judge(now),
+            state: self.health.judge(now).min(worst),
             normal: self.normal,
-            interval_ms: whole_ms(self.interval),
-            collectors_up: self.health.count(HeardOf::Samples),
-            collectors_down: self.health.count(HeardOf::Nothing),
+            interval_ms: whole_ms(self.health.interval()),
+            collectors_up: self.health.up(now),
+            collectors_down: self.health.down(now),
+            origin: self.origin,
+            skew_ms: self.skew_ms,
+            seen_ms: self.seen_ms,
         };
         if status.state == ServerState::Offline {
             // One that is not taken is told again with the next tick.
-            let _ = self.offline.try_send(());
+            let _ = self.findings.try_send(Finding::Offline(self.seen_ms));
         }
+        let hub = self.health.hub(now);
+        if hub.is_some() {
+            // As above.
+            let _ = self.findings.try_send(Finding::Elsewhere);
+        }
+        let detail = hub.map(|hub| format!("writes to {hub}"));
+        self.node.set_detail(detail.as_deref().or(words(&status)));
         let told = self.told.as_ref();
-        if told.is_some_and(|(told, at)| *told == status && now - *at < TELL_AGAIN) {
+        if told.is_some_and(|(told, at)| is_same(told, &status) && now - *at < TELL_AGAIN) {
             return;
         }
         let before = told.map(|(told, _)| told.state);
         if before.is_some_and(|before| before != status.state) {
             info!(server = %self.name, state = status.state.name(), "server state changed");
         }
-        self.node.set_detail(words(&status));
         self.live.publish(LiveUpdate::Server(status.clone()));
         self.told = Some((status, now));
     }
+}
+
+/// Whether nobody needs to hear of a change: samples that are shown say themselves when they were read, and a clock
+/// is never measured twice alike.
+fn is_same(told: &ServerStatus, status: &ServerStatus) -> bool {
+    let is_shown = status.state <= ServerState::Degraded;
+    let seen_ms = if is_shown { told.seen_ms } else { status.seen_ms };
+    let skew_ms = status.skew_ms.and(told.skew_ms).or(status.skew_ms);
+    *told == ServerStatus { seen_ms, skew_ms, ..status.clone() }
+}
+
+/// Collectors of `server` that others run, and how often, as far as anything came of them when it was last seen.
+fn read_elsewhere(history: &StoreReader, server: &str) -> Vec<(Arc<str>, Duration)> {
+    let catalog = history.catalog();
+    let mut intervals = BTreeMap::new();
+    for series in catalog.of_server(server).into_iter().filter_map(|id| catalog.get(id)) {
+        let fastest_ms = intervals.entry(series.collector.clone()).or_insert(u32::MAX);
+        *fastest_ms = series.interval_ms.min(*fastest_ms);
+    }
+    let seen = history.seen(server);
+    let newest_ms = seen.values().copied().max().unwrap_or(i64::MIN);
+    let lately = |name: &str| seen.get(name).is_some_and(|seen_ms| newest_ms - seen_ms <= ENDED_MS);
+    let lately = intervals.into_iter().filter(|(name, _)| lately(name));
+    lately.map(|(name, ms)| (name, Duration::from_millis(ms.into()))).collect()
 }
 
 fn words(status: &ServerStatus) -> Option<&'static str> {
@@ -276,24 +373,4 @@ fn words(status: &ServerStatus) -> Option<&'static str> {
 
 fn whole_ms(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
-}
-
-/// What is said of a collector before there is one. Every start opens a fresh
-/// plugin instance, since the former one went down with its collector.
-fn child(spec: InstanceSpec, plugins: PluginPort, reports: ReportPort) -> ChildSpec {
-    ChildSpec {
-        id: spec.collector.to_string(),
-        kind: "collector",
-        start: start_with(CollectorActor::default, move |node| CollectorArguments {
-            name: spec.collector.clone(),
-            server: spec.server.clone(),
-            source: plugins.open(spec.clone()),
-            interval: spec.interval,
-            reports: reports.clone(),
-            clock: now_ms,
-            node,
-        }),
-        restart: Restart::WithBackoff,
-        shutdown: COLLECTOR_SHUTDOWN,
-    }
 }

@@ -1,6 +1,6 @@
 //! What a server actor accepts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{config::RuleConfig, supervision::ChildEvent};
 
@@ -11,12 +11,27 @@ pub enum ServerMessage {
     Tick,
     /// What its collectors reported. Sent by its intake, once for each batch.
     Heard(Vec<Heard>),
+    /// What has come of it from elsewhere. Sent by its intake, once for each batch.
+    Arrived(Arrived),
     /// Whether it is normal has changed. Sent by its intake.
     Normal(Option<bool>),
     /// Other rules hold for it from now on. Sent by the fleet.
-    Rules(Vec<RuleConfig>),
+    Rules(Vec<Arc<RuleConfig>>),
     /// Something happened to a collector actor. Sent by its children.
     Child(ChildEvent),
+}
+
+/// That something has come from elsewhere, without the samples.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Arrived {
+    /// Collectors that brought samples of the present, or of which it was said that they bring none.
+    pub heard: Vec<Heard>,
+    /// Collectors that were not known before, or read at another interval now.
+    pub met: Vec<(Arc<str>, Duration)>,
+    /// Time of the newest sample, however old, by the other clock.
+    pub newest_ms: Option<i64>,
+    /// That clock minus ours, where it is known.
+    pub skew_ms: Option<i64>,
 }
 
 /// That a collector reported, and how it went.

@@ -3,6 +3,8 @@
 //! ```text
 //!  collectors ──reports──► intake ──batch──► store
 //!                            │  ◄──── ack ──────┘
+//!  what came from elsewhere ─►
+//!   and is stored already    │
 //!                            ├──judged by the sentinel──► alert
 //!                            ├──samples, gaps──► live
 //!                            └──who was heard──► ServerActor ──state──► live
@@ -17,18 +19,26 @@
 //! - What comes in is judged before it is stored: no alarm waits for a disk. Only what has changed leaves for the
 //!   alert actor, and nothing of it is dropped while that one is busy.
 //! - Samples never pass the actor's mailbox; it hears only who was heard.
+//! - What comes from elsewhere is judged and shown while it is of the present, not older than three intervals by the
+//!   clock of whoever read it, as far as that is known. What is older has been stored, and cries no wolf.
+//! - One that another hub hears of is not offline here, and nothing of it is: it writes to that hub now.
 //! - The state (`up`, `degraded`, `unknown`, `offline`) is judged by the actor's
 //!   own timer, so that silence is noticed though nothing arrives.
 
 mod actor;
+mod arrivals;
+mod elsewhere;
 mod health;
 mod intake;
 mod messages;
+mod readers;
 mod silence;
+mod skew;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 pub use actor::{ServerActor, ServerArguments};
+pub use arrivals::{ArrivalPort, Sighting};
 pub use intake::ACK_LIMIT;
-pub use messages::{Heard, HeardOf, ServerMessage};
+pub use messages::{Arrived, Heard, HeardOf, ServerMessage};

@@ -12,15 +12,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ACK_LIMIT, Heard, HeardOf, ServerActor, ServerArguments, ServerMessage, intake::Intake,
-    watch::Watch,
+    ACK_LIMIT, ArrivalPort, Heard, HeardOf, ServerActor, ServerArguments, ServerMessage,
+    elsewhere::Elsewhere, intake::Intake, watch::Watch,
 };
 use crate::{
     alert::Alert,
     collector::{Outcome, Report, ReportPort},
-    config::CollectorConfig,
+    config::{CollectorConfig, RuleConfig},
     detect::{Recall, Sentinel},
-    live::messages::{LivePort, LiveUpdate, ServerState},
+    live::messages::{LivePort, LiveUpdate, Origin, ServerState},
     plugin::PluginPort,
     series::{Catalog, Sample, SeriesId},
     store::{StorePort, StoreReader},
@@ -82,8 +82,12 @@ async fn a_server_that_brings_nothing_is_unknown_and_then_offline_by_its_own_tim
     let arguments = ServerArguments {
         name: "web-1".into(),
         tags: Arc::default(),
+        origin: Origin::Local,
         collectors: vec![collector],
+        scrapes: Vec::new(),
+        arrivals: ArrivalPort::default(),
         interval: Duration::from_secs(1),
+        awaited: true,
         rules: Vec::new(),
         catalog: catalog.clone(),
         history: StoreReader::new(catalog, intake),
@@ -136,22 +140,24 @@ async fn take_in() -> Taking {
     let sentinel = Sentinel::new(
         "web-1".into(),
         [("load".into(), 1000)],
-        Vec::new(),
+        Vec::<RuleConfig>::new(),
         Arc::default(),
         Recall::default(),
         0,
     );
     let alerts = Alert::restored(Default::default(), Arc::default(), "hub".into()).port();
     let (_, rules) = watch::channel(Vec::new());
-    let (_, offline) = mpsc::channel(1);
+    let (_, findings) = mpsc::channel(1);
     let intake = Intake {
         server: "web-1".into(),
         reports: received,
+        arrivals: ArrivalPort::default(),
+        elsewhere: Elsewhere::new(Arc::default(), &[]),
         store,
         live,
         watch: Watch::new(sentinel, alerts, Arc::default(), actor.clone()),
         rules,
-        offline,
+        findings,
         actor,
         stop,
     };

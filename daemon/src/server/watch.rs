@@ -10,13 +10,13 @@ use ractor::ActorRef;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use super::ServerMessage;
+use super::{ServerMessage, elsewhere::Present};
 use crate::{
     alert::messages::AlertPort,
     collector::{Outcome, Report},
     config::RuleConfig,
     detect::{Sentinel, Transition},
-    series::{Frame, now_ms},
+    series::{Frame, now_ms, whole_ms},
 };
 
 /// A sentinel with its way to the alert actor.
@@ -61,11 +61,42 @@ impl Watch {
                         Frame { server, collector, at_ms: *at_ms, samples: samples.clone() };
                     self.sentinel.frame(&frame, now_ms);
                 }
+                Outcome::Dated(samples) => {
+                    for frame in Frame::dated(server, collector, samples.iter().copied()) {
+                        self.sentinel.frame(&frame, now_ms);
+                    }
+                }
                 Outcome::Missed(why) => self.sentinel.missed(collector, *at_ms, why),
                 Outcome::Absent => self.sentinel.absent(collector, *at_ms),
             }
         }
         self.advance();
+    }
+
+    /// Judges what has come from elsewhere, and hands on what has changed. Times by a clock that is not ours are judged
+    /// by ours.
+    pub(super) fn judge_arrived(&mut self, present: &mut Present) {
+        let now_ms = now_ms();
+        self.sentinel.look(now_ms);
+        for (collector, interval) in &present.arrived.met {
+            self.sentinel.meet(collector, whole_ms(*interval), now_ms);
+        }
+        let skew_ms = present.arrived.skew_ms.unwrap_or(0);
+        for frame in &mut present.frames {
+            frame.at_ms -= skew_ms;
+            self.sentinel.frame(frame, now_ms);
+            frame.at_ms += skew_ms;
+        }
+        for gap in &present.missed {
+            self.sentinel.missed(&gap.collector, gap.from_ms - skew_ms, &gap.reason);
+        }
+        self.advance();
+    }
+
+    /// A collector that others run has ended.
+    pub(super) fn forget(&mut self, collector: &str) {
+        self.sentinel.forget(collector, now_ms());
+        self.hand_on();
     }
 
     /// Lets time pass, and hands on what has changed.
@@ -74,14 +105,20 @@ impl Watch {
         self.hand_on();
     }
 
-    /// The server is offline.
-    pub(super) fn offline(&mut self) {
-        self.sentinel.offline(now_ms());
+    /// The server is offline; it was last seen at `seen_ms`.
+    pub(super) fn offline(&mut self, seen_ms: Option<i64>) {
+        self.sentinel.offline(now_ms(), seen_ms);
+        self.hand_on();
+    }
+
+    /// The server writes to another hub.
+    pub(super) fn elsewhere(&mut self) {
+        self.sentinel.elsewhere(now_ms());
         self.hand_on();
     }
 
     /// Other rules hold from now on.
-    pub(super) fn follow(&mut self, rules: Vec<RuleConfig>) {
+    pub(super) fn follow(&mut self, rules: Vec<Arc<RuleConfig>>) {
         self.sentinel.follow(rules, now_ms());
         self.hand_on();
     }

@@ -133,7 +133,10 @@ impl Node {
     pub fn child(&self, name: &str, kind: &'static str) -> Self {
         let child = Self::new(name.into(), kind);
         let mut children = lock(&self.inner.children);
-        children.retain(|_, child| child.strong_count() > 0);
+        // Places that are gone are cleared away now and then: among thousands, each time would be too often.
+        if children.len().is_power_of_two() {
+            children.retain(|_, child| child.strong_count() > 0);
+        }
         children.insert(child.inner.name.clone(), Arc::downgrade(&child.inner));
         child
     }

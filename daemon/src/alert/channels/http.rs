@@ -14,8 +14,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Limits, Verdict, address::origin, trust, trust::Trust};
-use crate::alert::notice::Outcome;
+use super::{Limits, Verdict, address::origin, trust::Trust};
+use crate::{alert::notice::Outcome, trust};
 
 /// How the daemon calls itself.
 const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
@@ -133,7 +133,7 @@ impl Asker {
         {
             return Ok(client.clone());
         }
-        let tls = trust::client(&trust::with_system(own.clone()).await);
+        let tls = trust::client(&trust::with_system(own.clone()).await, None);
         let tls =
             tls.map_err(|error| Verdict::misconfigured(format!("failed to set up TLS: {error}")))?;
         let client = Client::builder()

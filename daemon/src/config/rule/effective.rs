@@ -1,5 +1,7 @@
 //! Which rules hold for a server, with its own limits over them.
 
+use std::sync::Arc;
+
 use super::{Limit, NoData, OwnLimit, RuleConfig, Take, Thresholds};
 use crate::config::{Selector, ServerConfig, Severity};
 
@@ -21,6 +23,15 @@ pub fn effective_rules(rules: &[RuleConfig], server: &ServerConfig) -> Vec<RuleC
         }
     }
     effective
+}
+
+/// The same where there are many servers: a rule that holds for several of them as it is, is there once.
+pub fn shared_rules(rules: &[Arc<RuleConfig>], server: &ServerConfig) -> Vec<Arc<RuleConfig>> {
+    if server.thresholds.is_empty() {
+        return rules.iter().filter(|rule| rule.holds_for(server)).cloned().collect();
+    }
+    let rules: Vec<RuleConfig> = rules.iter().map(|rule| (**rule).clone()).collect();
+    effective_rules(&rules, server).into_iter().map(Arc::new).collect()
 }
 
 /// Puts the limits of a server over those of `rules`, which are all about one metric.
@@ -139,6 +150,17 @@ tags = { env = 'prod' }
         };
         assert_eq!(held(0), [""; 0]);
         assert_eq!(held(1), ["prod", "web"]);
+    }
+
+    #[test]
+    fn a_rule_that_holds_as_it_is_is_shared() {
+        let text = "[[server]]\nname = 'a'\nthresholds = { cpu_usage_ratio = { warning = 0.5 } }\n[[server]]\nname = 'b'\n";
+        let config = Config::parse(text, "b.toml").unwrap();
+        let rules: Vec<_> = config.rules.iter().cloned().map(Arc::new).collect();
+        let [own, shared] = [0, 1].map(|at| shared_rules(&rules, &config.servers[at]));
+        assert!(shared.iter().zip(&rules).all(|(held, rule)| Arc::ptr_eq(held, rule)));
+        let own: Vec<_> = own.iter().map(|rule| (**rule).clone()).collect();
+        assert_eq!(own, effective_rules(&config.rules, &config.servers[0]));
     }
 
     #[test]

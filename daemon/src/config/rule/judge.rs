@@ -14,9 +14,10 @@ use crate::config::{
 };
 
 impl Config {
-    /// What rules and thresholds judge although nobody gives it: neither is it one of the `known`
-    /// metrics of plugins, nor one that the daemon or a built-in rule knows. `text` is what this
-    /// configuration was parsed from, which problems call `file`.
+    /// What rules and thresholds judge that is written almost like a metric that there is: one of the `known`
+    /// metrics of plugins, or one that the daemon or a built-in rule knows. What is like none of them may come from
+    /// elsewhere, by a scrape or a push. `text` is what this configuration was parsed from, which problems call
+    /// `file`.
     ///
     /// Where a plugin could not be found, what it gives is not known either; then this must not be asked.
     pub fn judge_metrics(&self, text: &str, file: &str, known: &BTreeSet<String>) -> Vec<Problem> {
@@ -31,9 +32,11 @@ impl Config {
             if names.contains(metric) {
                 return;
             }
+            let Some(meant) = meant(metric, &names) else { return };
             let at = table.and_then(|table| table.get_key_value(key));
             let line = line_of(text, at.map_or(0, |(name, _)| name.span().start));
-            let (file, reason) = (file.to_owned(), unknown(metric, &names));
+            let reason = format!("no plugin gives a metric `{metric}`; did you mean `{meant}`?");
+            let file = file.to_owned();
             problems.push(Problem { file, line, key: path, reason });
         };
         for rule in &self.rules {
@@ -61,15 +64,10 @@ fn rule_table<'t>(document: &'t DeTable<'t>, name: &str) -> Option<&'t DeTable<'
     rules.iter().filter_map(|rule| rule.get_ref().as_table()).find(named)
 }
 
-fn unknown(metric: &str, known: &BTreeSet<&str>) -> String {
+fn meant<'a>(metric: &str, known: &BTreeSet<&'a str>) -> Option<&'a str> {
     // Who forgets an ending is further away than the nearest word may be.
     let longer = || known.iter().copied().find(|name| name.starts_with(metric));
-    let meant = nearest(metric, known.iter().copied()).or_else(longer);
-    let meant = match meant {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => "`bartizan plugin info FILE` shows a plugin's".into(),
-    };
-    format!("no plugin gives a metric `{metric}`; {meant}")
+    nearest(metric, known.iter().copied()).or_else(longer)
 }
 
 #[cfg(test)]
@@ -78,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_metric_that_nobody_gives_is_named_with_its_line() {
+    fn a_metric_that_is_written_almost_like_one_is_named_with_its_line() {
         let text = "\
 [[rule]]
 name = 'off'
@@ -104,7 +102,7 @@ name = 'b'
 [server.thresholds]
 disk_usage_ratio = { warning = 0.8 }
 swap_usage = { warning = 0.8 }
-queue = { warning = 80 }
+queue_length = { warning = 80 }
 ";
         let config = Config::parse(text, "b.toml").unwrap();
         let known = ["swap_usage_ratio".to_owned()].into();
@@ -118,7 +116,6 @@ queue = { warning = 80 }
             [
                 "b.toml:8: rule.metric: no plugin gives a metric `swap_usage_rato`; did you mean `swap_usage_ratio`?",
                 "b.toml:24: server.thresholds.swap_usage: no plugin gives a metric `swap_usage`; did you mean `swap_usage_ratio`?",
-                "b.toml:25: server.thresholds.queue: no plugin gives a metric `queue`; `bartizan plugin info FILE` shows a plugin's",
             ]
         );
         assert_eq!(Config::default().judge_metrics("", "b.toml", &BTreeSet::new()), []);

@@ -17,7 +17,7 @@ mod thresholds;
 
 use std::time::Duration;
 
-pub use effective::effective_rules;
+pub use effective::{effective_rules, shared_rules};
 pub use limit::OwnLimit;
 pub use thresholds::Thresholds;
 

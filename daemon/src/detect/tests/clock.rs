@@ -54,7 +54,7 @@ fn a_clock_that_is_set_back_hides_no_silence() {
     assert_eq!(rig.passes(7).told(), ["3607silent: warning"]);
     assert_eq!(rig.passes(30).told(), [""; 0]);
     rig.now = 100;
-    rig.sentinel.offline(rig.now * 1000);
+    rig.sentinel.offline(rig.now * 1000, None);
     assert_eq!(rig.told()[0], "100gone: warning");
     rig.now = 50;
     assert_eq!(rig.shows(FINE).told(), ["51silent: ok", "51gone: ok"]);

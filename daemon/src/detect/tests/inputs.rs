@@ -49,7 +49,7 @@ fn a_restart_without_samples_keeps_the_level_and_says_so() {
 fn a_rule_that_is_removed_withdraws_what_it_said() {
     let mut rig = Rig::new(vec![rule()]);
     rig.shows(CRITICAL).told();
-    rig.sentinel.follow(Vec::new(), 1000);
+    rig.sentinel.follow(Vec::<RuleConfig>::new(), 1000);
     assert_eq!(rig.told(), ["1: withdrawn, its rule was removed"]);
     assert_eq!(rig.shows(CRITICAL).told(), [""; 0]);
 

@@ -78,7 +78,7 @@ fn a_collector_that_is_silent_and_a_server_that_is_gone_are_judged_by_rules_too(
     assert_eq!(told, ["14silent: pending warning 14..19", "19silent: warning"]);
 
     // Of a server that is gone nobody says more than that.
-    rig.sentinel.offline(rig.now * 1000);
+    rig.sentinel.offline(rig.now * 1000, None);
     let told = rig.told();
     assert!(told.contains(&"20gone: warning".to_owned()), "{told:?}");
     assert!(told[1].starts_with("20silent: warning, unknown: "), "{told:?}");
@@ -87,11 +87,76 @@ fn a_collector_that_is_silent_and_a_server_that_is_gone_are_judged_by_rules_too(
 }
 
 #[test]
+fn a_server_that_is_heard_of_elsewhere_is_neither_gone_nor_silent_until_it_is_silent_there_too() {
+    let rules = vec![state("silent", COLLECTOR_STATE, 15), state("gone", SERVER_STATE, 0)];
+    let mut rig = Rig::new(rules);
+    rig.keeps(FINE, 3).passes(10);
+    assert_eq!(rig.told().len(), 1, "its collector is silent, but not for long");
+    rig.sentinel.elsewhere(rig.now * 1000);
+    rig.told();
+    for _ in 0..20 {
+        rig.sentinel.elsewhere(rig.now * 1000);
+        assert_eq!(rig.passes(5).told(), [""; 0]);
+    }
+    rig.sentinel.offline(rig.now * 1000, None);
+    assert!(rig.told().contains(&format!("{}gone: warning", rig.now)), "silent there too");
+    rig.passes(5);
+    rig.sentinel.elsewhere(rig.now * 1000);
+    assert_eq!(rig.told(), [format!("{}gone: ok", rig.now)], "there after all");
+    // What was pending when it went is over.
+    assert_eq!(rig.shows(FINE).told(), [format!("{}silent: ok", rig.now)]);
+    rig.passes(60);
+    rig.sentinel.offline(rig.now * 1000, None);
+    assert!(rig.told().iter().any(|said| said.ends_with("gone: warning")));
+}
+
+#[test]
 fn who_says_offline_before_it_heard_of_a_sample_is_not_believed() {
     let mut rig = Rig::new(vec![state("gone", SERVER_STATE, 0)]);
     rig.keeps(FINE, 3).passes(40);
-    rig.sentinel.offline(rig.now * 1000);
+    rig.sentinel.offline(rig.now * 1000, None);
     assert_eq!(rig.shows(FINE).told(), ["43gone: warning", "44gone: ok"]);
-    rig.sentinel.offline(rig.now * 1000 + 255);
+    rig.sentinel.offline(rig.now * 1000 + 255, None);
     assert_eq!(rig.keeps(FINE, 3).told(), [""; 0]);
+}
+
+#[test]
+fn who_was_not_heard_of_since_a_restart_is_gone_since_it_was_last_seen() {
+    let rules = || vec![state("gone", SERVER_STATE, 0)];
+    let mut rig = Rig::recalled(rules(), Recall::default(), 1000);
+    rig.passes(30);
+    rig.sentinel.offline(rig.now * 1000, Some(400_000));
+    assert_eq!(rig.told(), ["400gone: warning"]);
+    assert_eq!(rig.shows(FINE).told(), ["1031gone: ok"]);
+
+    let mut rig = Rig::recalled(rules(), Recall::default(), 1000);
+    rig.shows(FINE).passes(30);
+    rig.sentinel.offline(rig.now * 1000, Some(1_001_000));
+    assert_eq!(
+        rig.told(),
+        ["1031gone: warning"],
+        "it was heard of, and its silence is told when it is noticed"
+    );
+}
+
+#[test]
+fn a_collector_that_others_run_is_judged_once_it_is_met_and_withdrawn_once_it_has_ended() {
+    let mut rig = Rig::new(vec![rule(), state("silent", COLLECTOR_STATE, 5)]);
+    let other: Arc<str> = "other".into();
+    rig.sentinel.meet(&other, 10_000, 0);
+    let mut goes_on = |seconds: i64| {
+        for _ in 0..seconds {
+            rig.shows(CRITICAL);
+            rig.sentinel.advance(rig.now * 1000);
+        }
+        rig.told()
+    };
+    assert_eq!(goes_on(30)[1..], [""; 0], "three intervals of its own");
+    assert_eq!(goes_on(6), ["31silent: pending warning 31..36", "36silent: warning"]);
+
+    rig.sentinel.forget(&other, rig.now * 1000);
+    assert_eq!(rig.told().len(), 1);
+    rig.sentinel.forget(COLLECTOR, rig.now * 1000);
+    assert_eq!(rig.told().len(), 1, "what was wrong with its series is withdrawn too");
+    assert_eq!(rig.passes(60).told(), [""; 0]);
 }

@@ -73,7 +73,7 @@ async fn what_cannot_be_done_is_refused_with_the_reason() {
     assert_eq!(rig.ask(&bare).await.status, 401, "without a right");
     let reply = rig.get(ack).await;
     assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
-    let long = "x".repeat(5000);
+    let long = "x".repeat(17_000);
     assert_eq!(post(&rig, ack, &long).await.status, 413);
     for (path, word) in [
         ("/api/v1/incidents?state=burning", "firing, closed or all"),
@@ -100,7 +100,7 @@ async fn post(rig: &Rig, path: &str, body: &str) -> super::rig::Reply {
 }
 
 /// A store in `folder`, and where it keeps things of others.
-async fn store(folder: &TempDir) -> StatePort {
+pub(super) async fn store(folder: &TempDir) -> StatePort {
     let catalog = Arc::default();
     let (_, intake) = StorePort::new(1 << 20);
     let states = StatePort::default();

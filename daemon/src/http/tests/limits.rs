@@ -95,3 +95,31 @@ async fn connections_beyond_the_limit_are_closed_at_once_and_counted() {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn strangers_of_one_address_take_no_places_from_others() {
+    let rig = Rig::with(Limits { strangers: 2, ..Limits::default() }).await;
+    let head = format!("GET /api/v1/health HTTP/1.1\r\nhost: {}\r\n\r\n", rig.address);
+    // One that has been answered is no stranger any more.
+    let mut known = TcpStream::connect(rig.address).await.unwrap();
+    known.write_all(head.as_bytes()).await.unwrap();
+    let mut byte = [0];
+    timeout(DEADLINE, known.read_exact(&mut byte)).await.unwrap().unwrap();
+    let _idle = [
+        TcpStream::connect(rig.address).await.unwrap(),
+        TcpStream::connect(rig.address).await.unwrap(),
+    ];
+    let mut third = TcpStream::connect(rig.address).await.unwrap();
+    let ended = timeout(DEADLINE, third.read(&mut byte)).await.unwrap();
+    assert!(matches!(ended, Ok(0) | Err(_)), "one address has two places for strangers");
+
+    let elsewhere = tokio::net::TcpSocket::new_v4().unwrap();
+    elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut elsewhere = elsewhere.connect(rig.address).await.unwrap();
+    for stream in [&mut elsewhere, &mut known] {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        timeout(DEADLINE, stream.read_exact(&mut byte)).await.unwrap().unwrap();
+    }
+    let metrics = rig.ask_control("GET /metrics HTTP/1.1\r\nhost: x\r\n").await.body;
+    assert!(metrics.contains("bartizan_http_refused_strangers_total 1"), "{metrics}");
+}

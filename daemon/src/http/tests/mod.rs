@@ -4,7 +4,9 @@
 
 mod access;
 mod alerts;
+mod enrol;
 mod limits;
 mod requests;
 mod rig;
 mod streams;
+mod tls;

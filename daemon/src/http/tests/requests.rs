@@ -16,7 +16,7 @@ async fn servers_are_told_with_their_latest_values() {
     assert!(server["last_seen_ms"].take().is_i64());
     let expected = json!({
         "name": "web-1", "tags": {"env": "prod"}, "state": "up", "normal": true,
-        "last_seen_ms": null, "interval_ms": 1000, "collectors": {"up": 5, "down": 0},
+        "origin": "local", "last_seen_ms": null, "skew_ms": null, "interval_ms": 1000, "collectors": {"up": 5, "down": 0},
         "incidents": 0, "level": null,
         "latest": {
             "cpu_usage_ratio": 0.25, "disk_usage_ratio": null,
@@ -24,6 +24,29 @@ async fn servers_are_told_with_their_latest_values() {
         },
     });
     assert_eq!(server, expected);
+}
+
+#[tokio::test]
+async fn servers_are_found_by_tag_state_and_name_and_counted_by_tag() {
+    let rig = Rig::new().await;
+    for name in ["web-1", "web-2", "db-1"] {
+        rig.monitor(name, 0.25);
+    }
+    let names = async |query: &str| -> Vec<String> {
+        let reply = rig.get(&format!("/api/v1/servers?{query}")).await.json();
+        let names = reply["servers"].as_array().unwrap().iter();
+        names.map(|server| server["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("q=WEB").await, ["web-1", "web-2"]);
+    assert_eq!(names("tag=env%3Dprod&state=up&q=db").await, ["db-1"]);
+    assert_eq!(names("state=offline&state=unknown").await, [""; 0]);
+    assert_eq!(names("tag=env%3Dprod&tag=site%3Da").await, [""; 0]);
+
+    let counts = json!({"servers": 3, "up": 3, "degraded": 0, "unknown": 0, "offline": 0});
+    let tags = rig.get("/api/v1/tags").await.json();
+    assert_eq!(tags, json!({"tags": {"env": {"prod": counts}}}));
+    check_error(&rig, "/api/v1/servers?state=dead", 400, "bad_request", "must be one of up").await;
+    check_error(&rig, "/api/v1/tags?a=b", 400, "bad_request", "unknown key `a`").await;
 }
 
 #[tokio::test]
@@ -91,6 +114,11 @@ async fn actors_and_plugins_are_shown() {
     let plugins = rig.get("/api/v1/plugins").await.json();
     assert_eq!(plugins["plugins"][0]["host_pid"], 42);
     assert_eq!(plugins["refused"], json!([{"path": "/tmp/x.so", "reason": "no manifest"}]));
+    let targets = rig.get("/api/v1/forward").await.json();
+    assert_eq!(targets["targets"][0]["state"], "held");
+    assert_eq!(targets["targets"][0]["lag_seconds"], 1.5);
+    let metrics = rig.get("/metrics").await.body;
+    assert!(metrics.contains("bartizan_forward_samples_total{target=\"hub\"} 7\n"), "{metrics}");
 }
 
 #[tokio::test]

@@ -22,19 +22,25 @@ use tokio_tungstenite::{
 
 use crate::{
     alert::Alert,
+    enrol::TokenPort,
+    fleet::FleetPort,
     http::{
-        HttpActor, HttpArguments, Listener, Names, Token, bind, bind_control,
+        HttpActor, HttpArguments, Listener, Names, Tls, Token, bind, bind_control,
         messages::{
             AnswerFuture, History, HistoryError, HistoryStats, HttpMessage, Limits, Plugin,
-            PluginList, RefusedPlugin,
+            PluginList, RefusedPlugin, Target,
         },
     },
+    ingest::Ingest,
     live::{
         Live, LiveActor, LiveArguments,
-        messages::{LivePort, LiveUpdate, ServerState, ServerStatus},
+        messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
     },
     series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, SeriesId, now_ms},
-    store::messages::{Answer, Point, Query, SeriesAnswer},
+    store::{
+        StorePort,
+        messages::{Answer, Point, Query, SeriesAnswer},
+    },
     supervision::{ActorState, Node, Tree},
 };
 
@@ -50,9 +56,11 @@ pub(super) struct Rig {
     pub(super) token: String,
     pub(super) port: LivePort,
     pub(super) alert: Alert,
+    pub(super) tokens: TokenPort,
     pub(super) asked: Arc<Mutex<Vec<Query>>>,
     pub(super) services: Vec<Node>,
     pub(super) http: ActorRef<HttpMessage>,
+    pub(super) fleet: FleetPort,
     catalog: Arc<Catalog>,
     /// Root's, which outlive the actor.
     _listeners: (Listener<TcpListener>, Listener<UnixListener>),
@@ -61,19 +69,29 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) async fn new() -> Self {
-        Self::start(Limits::default(), "127.0.0.1:0").await
+        Self::with(Limits::default()).await
     }
 
     pub(super) async fn with(limits: Limits) -> Self {
-        Self::start(limits, "127.0.0.1:0").await
+        Self::start(limits, "127.0.0.1:0", None, TokenPort::default()).await
+    }
+
+    /// Speaks TLS.
+    pub(super) async fn encrypted(tls: Tls, limits: Limits) -> Self {
+        Self::start(limits, "127.0.0.1:0", Some(tls), TokenPort::default()).await
+    }
+
+    /// Knows tokens.
+    pub(super) async fn enrolling(tokens: TokenPort) -> Self {
+        Self::start(Limits::default(), "127.0.0.1:0", None, tokens).await
     }
 
     /// Listens on every address, as the configuration would with `insecure`.
     pub(super) async fn exposed() -> Self {
-        Self::start(Limits::default(), "0.0.0.0:0").await
+        Self::start(Limits::default(), "0.0.0.0:0", None, TokenPort::default()).await
     }
 
-    async fn start(limits: Limits, listen: &str) -> Self {
+    async fn start(limits: Limits, listen: &str, tls: Option<Tls>, tokens: TokenPort) -> Self {
         let state = tempfile::tempdir().unwrap();
         let token = Token::load_or_create(state.path()).unwrap();
         let listener = bind(listen.parse().unwrap()).unwrap();
@@ -84,21 +102,29 @@ impl Rig {
         let (port, updates) = LivePort::new(100_000);
         let catalog = Arc::new(Catalog::default());
         let live = Live::new(port.clone(), updates, catalog.clone(), tree.clone());
-        let names = ["store", "plugin", "live", "http", "fleet", "alert"];
-        let services: Vec<_> =
-            names.iter().map(|name| tree.root().child(name, "service")).collect();
+        let services = ["store", "plugin", "live", "http", "fleet", "alert"];
+        let services = Vec::from(services.map(|name| tree.root().child(name, "service")));
         services.iter().for_each(|service| service.set_state(ActorState::Up));
         let alert = Alert::restored(Default::default(), Arc::default(), "hub".into());
         let asked = Arc::<Mutex<Vec<Query>>>::default();
+        let names = Names::new(bound, "Monitor.example.org", Some("https://bartizan.example.org"));
+        let (fleet, (store, _)) = (FleetPort::default(), StorePort::new(1 << 20));
+        let (config, known) = (Arc::default(), catalog.clone());
+        let ingest = Ingest::new(config, known, store, fleet.clone(), tokens.clone());
         let arguments = HttpArguments {
             listener: listeners.0.clone(),
             control: listeners.1.clone(),
-            names: Names::new(bound, "Monitor.example.org", Some("https://bartizan.example.org")),
+            names: if tls.is_some() { names.encrypted() } else { names },
             token: token.clone(),
             live: live.reader(),
             history: Arc::new(FakeHistory(asked.clone())),
             plugins: Arc::new(plugins),
+            targets: Arc::new(targets),
             alerts: alert.desk(),
+            tokens: tokens.clone(),
+            fleet: fleet.clone(),
+            tls: tls.map(Arc::new),
+            ingest,
             tree,
             assets: asset,
             version: "0.1.0",
@@ -118,8 +144,10 @@ impl Rig {
             port,
             asked,
             alert,
+            tokens,
             services,
             http,
+            fleet,
             catalog,
             _listeners: listeners,
             _state: state,
@@ -136,6 +164,9 @@ impl Rig {
             interval_ms: 1000,
             collectors_up: 5,
             collectors_down: 0,
+            origin: Origin::Local,
+            skew_ms: None,
+            seen_ms: None,
         }));
         let series = Series {
             server: name.into(),
@@ -236,7 +267,7 @@ impl Reply {
     }
 }
 
-async fn exchange(
+pub(super) async fn exchange(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     head: &str,
     body: &str,
@@ -311,6 +342,11 @@ impl History for FakeHistory {
     fn stats(&self) -> HistoryStats {
         HistoryStats { samples: 7, dropped: 1, bytes: 4096 }
     }
+}
+
+fn targets() -> Vec<Target> {
+    let name = "hub".into();
+    vec![Target { name, state: "held", sent: 7, lag_seconds: 1.5, ..Target::default() }]
 }
 
 fn plugins() -> PluginList {

@@ -107,7 +107,7 @@ fn a_row_sums_physical_interfaces_and_names_the_fullest_mount() {
     rig.frame("web-1", 0, &[(eth0, 1e6), (docker0, 1e6), (link, 1.0), (root, 0.2), (var, 0.9)]);
     rig.frame("web-1", 1_000, &[(eth0, 3e6), (docker0, 9e6), (root, f64::NAN), (var, 0.91)]);
 
-    let servers = rig.reader.servers_at(START_MS + 1_100);
+    let servers = rig.reader.servers_at(START_MS + 1_100, |_, _| true);
     let latest = &servers.first().unwrap().latest;
     assert_eq!(latest["network_receive_bytes_per_second"], Some(2e6));
     assert_eq!(latest["network_transmit_bytes_per_second"], None);
@@ -159,6 +159,24 @@ fn who_was_away_for_too_long_or_in_another_boot_starts_afresh() {
     check_resume(&rig, "another", seq + 61, "epoch");
 }
 
+#[test]
+fn who_starts_afresh_is_given_a_picture_of_every_topic() {
+    let mut rig = Rig::new();
+    rig.status("web-1");
+    let mut stays = rig.viewer(&["wall"]);
+    stays.look();
+    rig.tick(1_000);
+    stays.look();
+    let resume = Resume { epoch: rig.reader.epoch().to_owned(), seq: stays.tables["wall"].0 };
+    let mut back = rig.reader.subscribe();
+    // Of the wall everything is known since then; nobody has followed the alerts.
+    back.follow_at(vec![Topic::Wall, Topic::Alerts], Some(&resume), false, START_MS);
+    let frames = back.present();
+    assert!(frames[0].contains("resync"), "{frames:?}");
+    assert!(frames[1..].iter().all(|frame| frame.contains("\"t\":\"snap\"")), "{frames:?}");
+    assert_eq!(frames.len(), 3, "{frames:?}");
+}
+
 #[track_caller]
 fn check_resume(rig: &Rig, epoch: &str, seq: u64, expected: &str) {
     let mut back = rig.reader.subscribe();
@@ -190,7 +208,8 @@ async fn what_is_known_outlives_the_actor() {
     let (_second, _) = start().await;
     let frames = timeout(deadline, viewer.frames()).await.expect("the second actor ticks");
     assert!(frames[0].contains("\"t\":\"d\""), "{frames:?}");
-    let names: Vec<_> = rig.reader.servers().into_iter().map(|server| server.name).collect();
+    let names: Vec<_> =
+        rig.reader.servers(|_, _| true).into_iter().map(|server| server.name).collect();
     assert_eq!(names, ["web-1".into()]);
 }
 
@@ -268,7 +287,7 @@ proptest! {
                 assert_eq!(viewer.tables[&topic], fresh.tables[&topic], "{topic}");
             }
         }
-        let live = rig.reader.servers_at(START_MS + at + 1_000);
+        let live = rig.reader.servers_at(START_MS + at + 1_000, |_, _| true);
         let names: Vec<_> = live.iter().map(|server| server.name.to_string()).collect();
         let shown: Vec<_> = viewers[0].tables["wall"].1.keys().cloned().collect();
         assert_eq!(shown, names);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     live::{
         Live, LiveReader, Resume, Subscription, Topic,
-        messages::{LivePort, LiveUpdate, ServerState, ServerStatus},
+        messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
         rows::columns,
     },
     series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, SeriesId},
@@ -52,6 +52,9 @@ impl Rig {
             interval_ms: 1000,
             collectors_up: 1,
             collectors_down: 0,
+            origin: Origin::Local,
+            skew_ms: None,
+            seen_ms: None,
         }));
     }
 

@@ -27,10 +27,7 @@ use self::{
     message::Mail,
     progress::{Progress, Step},
 };
-use super::{
-    Channel, Limits, Verdict, file,
-    trust::{self, Trust},
-};
+use super::{Channel, Limits, Verdict, file, trust::Trust};
 use crate::{
     alert::{
         notice::{Notice, Outcome},
@@ -38,6 +35,7 @@ use crate::{
     },
     config::{EmailConfig, MailTls},
     series::now_ms,
+    trust,
 };
 
 /// Longest that a server has for its farewell. Some take 200 ms over it, and it changes nothing.

@@ -6,10 +6,7 @@ use lettre::transport::smtp::{
 };
 
 use super::{Email, Step, Verdict};
-use crate::{
-    alert::{channels::trust, notice::Outcome},
-    config::MailTls,
-};
+use crate::{alert::notice::Outcome, config::MailTls, trust};
 
 /// Answers that ask for a password or encryption first.
 const MORE_FIRST: [(Category, Detail); 2] =

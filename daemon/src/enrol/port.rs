@@ -1,0 +1,147 @@
+//! Where others ask about tokens, and change them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Mutex as Turn, time::timeout};
+
+use super::{
+    entry::Enrolment,
+    messages::{EnrolError, Grant, TokenFault},
+    register::{Plan, Register},
+    secret::{self, Secret},
+};
+use crate::{
+    series::now_ms,
+    store::{StateChanges, StatePort},
+};
+
+/// How long the disk is waited for.
+const DISK: Duration = Duration::from_secs(5);
+
+/// Knows the tokens. Cheap to clone; threads: any.
+#[derive(Debug, Clone, Default)]
+pub struct TokenPort(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    register: Mutex<Register>,
+    /// Changes are planned, kept and made one after the other.
+    turn: Turn<()>,
+    states: StatePort,
+}
+
+/// A token that was just made.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The token itself; nobody can ask for it again.
+    pub token: String,
+    /// What it is called.
+    pub id: Arc<str>,
+    /// Tags that its server has.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl TokenPort {
+    /// The tokens that were `kept`, by keys that begin with `t`; changes are kept in `states`.
+    pub fn restored(kept: BTreeMap<Vec<u8>, Vec<u8>>, states: StatePort) -> Self {
+        let register = Mutex::new(Register::restored(kept));
+        Self(Arc::new(Shared { register, turn: Turn::default(), states }))
+    }
+
+    /// What `token`, as a request brought it, allows, or why it allows nothing; notes that its machine has been
+    /// connected.
+    pub fn judge(&self, token: &str) -> Result<Grant, TokenFault> {
+        self.register().judge(token, now_ms())
+    }
+
+    /// Notes that samples have been stored.
+    pub fn stored(&self, grant: &Grant) {
+        self.register().stored(&grant.id, now_ms());
+    }
+
+    /// Notes why a request was refused, in words for people.
+    pub fn refused(&self, grant: &Grant, why: &str) {
+        self.register().refused(&grant.id, why, now_ms());
+    }
+
+    /// Notes why a request that brought `token` was turned away before anybody asked what it allows.
+    pub fn turned_away(&self, token: &str, why: &str) {
+        self.register().turned_away(token, why, now_ms());
+    }
+
+    /// Requests since the start whose token allowed nothing.
+    pub fn wrong(&self) -> u64 {
+        self.register().wrong
+    }
+
+    /// How far the machine has come that was given the token of `name`.
+    pub fn enrolment(&self, name: &str) -> Option<Enrolment> {
+        self.register().of(name).cloned()
+    }
+
+    /// All tokens, revoked ones too, by the names of their servers.
+    pub fn all(&self) -> Vec<Enrolment> {
+        self.register().all()
+    }
+
+    /// Makes a token for `name`. Where it has one, only if `again`, and that one is revoked; its tags stay unless
+    /// others are given.
+    pub async fn add(
+        &self,
+        name: &str,
+        tags: BTreeMap<String, String>,
+        again: bool,
+    ) -> Result<Made, EnrolError> {
+        let (token, id) = secret::random().map_err(|_| EnrolError::Random)?;
+        let hash = Secret::parse(&token).map(|secret| secret.hash()).ok_or(EnrolError::Random)?;
+        let named = (id.clone(), hash);
+        self.change(|register| register.add(named, name, tags, again, now_ms())).await?;
+        let tags = self.enrolment(name).map(|made| made.tags).unwrap_or_default();
+        Ok(Made { token, id, tags })
+    }
+
+    /// Revokes what tokens `name` has.
+    pub async fn remove(&self, name: &str) -> Result<(), EnrolError> {
+        self.change(|register| register.remove(name, now_ms())).await
+    }
+
+    /// Gives the token of `from` to `to`, which its machine may go on to call by the former name.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), EnrolError> {
+        self.change(|register| register.rename(from, to)).await
+    }
+
+    /// Keeps how far machines have come, if any has come further. Called now and then, and at the end.
+    pub async fn keep_progress(&self) {
+        let _turn = self.0.turn.lock().await;
+        let (taken, changes) = self.register().take_unkept();
+        if !changes.is_empty() && self.keep(changes).await.is_err() {
+            self.register().put_back(taken);
+        }
+    }
+
+    async fn change(
+        &self,
+        plan: impl FnOnce(&Register) -> Result<Plan, EnrolError>,
+    ) -> Result<(), EnrolError> {
+        let _turn = self.0.turn.lock().await;
+        let mut plan = plan(&self.register())?;
+        self.keep(plan.changes()).await?;
+        self.register().make(plan);
+        Ok(())
+    }
+
+    async fn keep(&self, changes: StateChanges) -> Result<(), EnrolError> {
+        match timeout(DISK, self.0.states.keep(changes)).await {
+            Ok(kept) => kept.map_err(|error| EnrolError::Unkept(Some(error))),
+            Err(_) => Err(EnrolError::Unkept(None)),
+        }
+    }
+
+    fn register(&self) -> MutexGuard<'_, Register> {
+        self.0.register.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

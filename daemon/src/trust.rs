@@ -1,0 +1,158 @@
+//! Whom we trust when we call somebody, and what is wrong where we do not.
+//!
+//! Whoever calls out over TLS makes its client here, so that there is one answer to whom we trust: the system's
+//! authorities and those of a file that the configuration names. Certificates are always verified.
+
+use std::{
+    error::Error,
+    io,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use tokio::task::spawn_blocking;
+
+/// What we show of ourselves to who asks: certificates, ours first, and the key of ours.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// Ours, then those that lead to an authority.
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// The key of ours.
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+/// What `error` says of the other side's TLS, and how it is put right; `None` where it says nothing of it. The
+/// configuration names the file of authorities by `key`.
+pub(crate) fn fault(key: &str, error: &(dyn Error + 'static), host: &str) -> Option<String> {
+    let fault = match find_rustls(error)? {
+        rustls::Error::InvalidCertificate(fault) => match fault {
+            CertificateError::UnknownIssuer => format!(
+                "is signed by no authority that is trusted here: put its authority's certificate into {key}"
+            ),
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "has expired: renew it there".to_owned()
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "is not valid yet: correct the clock here or there".to_owned()
+            }
+            CertificateError::NotValidForName
+            | CertificateError::NotValidForNameContext { .. } => {
+                "carries other names: use a name that it carries".to_owned()
+            }
+            CertificateError::Revoked => "is revoked: renew it there".to_owned(),
+            // So webpki calls what `openssl req -x509` makes.
+            other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                "is that of an authority: make it with basicConstraints CA:FALSE, or sign one with it".to_owned()
+            }
+            other => format!("is not valid: {other}"),
+        },
+        rustls::Error::InvalidMessage(_) => {
+            return Some(format!("{host} answers without TLS: correct port and encryption"));
+        }
+        rustls::Error::PeerIncompatible(why) => {
+            return Some(format!(
+                "{host} offers no TLS that is safe ({why:?}): let it offer TLS 1.2 or 1.3"
+            ));
+        }
+        _ => return None,
+    };
+    Some(format!("the certificate of {host} {fault}"))
+}
+
+/// Whether `error` is the other side's wish for a certificate of ours, of which it got none, or none that it trusts.
+pub(crate) fn wants_identity(error: &(dyn Error + 'static)) -> bool {
+    use AlertDescription::{BadCertificate, CertificateRequired, UnknownCA};
+    matches!(
+        find_rustls(error),
+        Some(rustls::Error::AlertReceived(CertificateRequired | BadCertificate | UnknownCA))
+    )
+}
+
+/// The system's authorities and `own`. Of the system's, those that cannot be read are left out.
+pub(crate) async fn with_system(
+    mut own: Vec<CertificateDer<'static>>,
+) -> Vec<CertificateDer<'static>> {
+    // Reads some hundred files or one large one.
+    let system = spawn_blocking(|| rustls_native_certs::load_native_certs().certs).await;
+    own.extend(system.unwrap_or_default());
+    own
+}
+
+/// The system's authorities, shared by all who hold them at the same time. Waits for the disk; those that cannot be
+/// read are left out.
+pub(crate) fn system() -> Arc<RootCertStore> {
+    static SHARED: Mutex<Weak<RootCertStore>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(roots) = shared.upgrade() {
+        return roots;
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let roots = Arc::new(roots);
+    *shared = Arc::downgrade(&roots);
+    roots
+}
+
+/// TLS that trusts `authorities`, and shows `identity` to who asks. Brings its own cryptography, whatever the process
+/// has installed.
+pub(crate) fn client(
+    authorities: &[CertificateDer<'static>],
+    identity: Option<Identity>,
+) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities.iter().cloned());
+    sharing(Arc::new(roots), identity)
+}
+
+/// As [`client`], of authorities that others trust too.
+pub(crate) fn sharing(
+    roots: Arc<RootCertStore>,
+    identity: Option<Identity>,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = builder.with_root_certificates(roots);
+    match identity {
+        Some(Identity { certificates, key }) => builder.with_client_auth_cert(certificates, key),
+        None => Ok(builder.with_no_client_auth()),
+    }
+}
+
+/// What is at the bottom of `error`, without what wraps it.
+pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    loop {
+        let below = match last.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(below) => Some(below as &(dyn Error + 'static)),
+            None => last.source(),
+        };
+        match below {
+            Some(below) => last = below,
+            None => break,
+        }
+    }
+    let text = last.to_string();
+    // The number says less than the words before it.
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+fn find_rustls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // The source of an I/O error leaves out the very error that it carries.
+        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        at = match carried {
+            Some(carried) => Some(carried as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
+}
