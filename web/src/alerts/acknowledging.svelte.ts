@@ -3,10 +3,11 @@
  * right that may have to be had first. `parts/AckDialog.svelte` asks for both.
  */
 import { announcements } from '../state/announce.svelte';
+import { reasonOf, signIn, statusOf } from '../state/asking';
 import { live } from '../state/live.svelte';
 import { settings } from '../state/settings.svelte';
 import { store, stored } from '../state/stored';
-import { acknowledge, Refusal, signIn } from './requests';
+import { acknowledge } from './requests';
 import { isOpen, type Alert } from './rows';
 import { lineOf } from './wording';
 
@@ -63,8 +64,8 @@ class Acknowledging {
       try {
         await signIn(token);
       } catch (error) {
-        const isWrong = error instanceof Refusal && error.status === 401;
-        this.failure = isWrong ? settings.words.ack.wrongToken : settings.words.ack.failed(textOf(error));
+        const isWrong = statusOf(error) === 401;
+        this.failure = isWrong ? settings.words.signin.wrong : settings.words.ack.failed(reasonOf(error));
         return;
       }
     }
@@ -86,19 +87,15 @@ class Acknowledging {
       this.asking = null;
       announcements.say(words.ack.done(lineOf(alert, words)), false);
     } catch (error) {
-      const status = error instanceof Refusal ? error.status : 0;
+      const status = statusOf(error);
       this.unsigned = status === 401;
       if (status === 401) this.failure = '';
-      else this.failure = status === 409 ? words.ack.over : words.ack.failed(textOf(error));
+      else this.failure = status === 409 ? words.ack.over : words.ack.failed(reasonOf(error));
       this.asking = alert;
     } finally {
       this.busy = null;
     }
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** The one of this page. */

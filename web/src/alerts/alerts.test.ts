@@ -1,6 +1,7 @@
 /** Rows, order, wording and the JSON of one incident, on a handful of alerts. */
 import { expect, test } from 'vitest';
-import { DICTIONARIES } from '../i18n/dictionary';
+import { en } from '../i18n/en';
+import { zh } from '../i18n/zh';
 import type { Row } from '../stream/frames';
 import { deliveryOf, incidentOf, isUnderWay, webAddress } from './incident';
 import { alertFilter, inTab, openCounts, tabCounts, tabNamed } from './order';
@@ -8,7 +9,6 @@ import { alertRows, type Alert } from './rows';
 import { anAlert as alert } from './sample';
 import { announcementOf, comparedOf, lineOf, markOf, whatOf } from './wording';
 
-const { en, 'zh-CN': zh } = DICTIONARIES;
 const COLS =
   'server rule metric labels unit level worst state unknown flapping opened_ms closed_ms due_ms value side limit summary acked_by acked_ms in_absence absence email sms webhook'.split(' ');
 

@@ -1,7 +1,7 @@
 /** Numbers and times as they are written. */
 import { expect, test } from 'vitest';
 import { bytes, bytesPerSecond, percent, plain, unitOf } from './numbers';
-import { axisMark, clock, span } from './times';
+import { axisMark, clock, secondsText, span } from './times';
 
 test('bytes are in powers of 1024 with three digits', () => {
   expect([0, 1, 1023, 1536, 1024 ** 2 * 999, 1024 ** 3].map(bytes)).toEqual(['0 B', '1 B', '1023 B', '1.50 KiB', '999 MiB', '1.00 GiB']);
@@ -35,4 +35,9 @@ test('the axis says as much as tells its marks apart', () => {
   const midnight = new Date(2026, 10, 23).getTime();
   expect(clock(noon)).toBe('12:05:30');
   expect([axisMark(noon, 10_000), axisMark(noon, 300_000), axisMark(midnight, 300_000)]).toEqual(['12:05:30', '12:05', '11-23']);
+});
+
+test('tenths of a second are told while a length is short, and no sign', () => {
+  const words = { day: 'd', hour: 'h', minute: 'm', second: 's' };
+  expect([-4_240, 900, 59_900, 190_000].map((ms) => secondsText(ms, words))).toEqual(['4.2s', '0.9s', '59.9s', '3m 10s']);
 });

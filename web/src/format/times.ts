@@ -53,3 +53,9 @@ export function span(ms: number, words: SpanWords): string {
   if (minutes > 0) return `${minutes}${words.minute} ${seconds % 60}${words.second}`;
   return `${seconds}${words.second}`;
 }
+
+/** A length of time of which tenths of a second matter while it is short: 4.2s, 3m 10s. Its sign is not told. */
+export function secondsText(ms: number, words: SpanWords): string {
+  const length = Math.abs(ms);
+  return length < 60_000 ? `${(length / 1_000).toFixed(1)}${words.second}` : span(length, words);
+}

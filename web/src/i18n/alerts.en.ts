@@ -69,12 +69,15 @@ export const enAlerts = {
     change: 'Change',
     cancel: 'Cancel',
     by: (name: string) => `by ${name}`,
-    signin: 'This needs the administrator’s right. Open the sign-in address that the daemon printed at its start, or put the token from the file admin-token of its state folder here:',
-    token: 'Token',
-    wrongToken: 'This is not the administrator’s token.',
     over: 'This incident is over already.',
     failed: (why: string) => `It was not acknowledged: ${why}`,
     done: (what: string) => `Acknowledged. ${what}`,
+  },
+  signin: {
+    do: 'Sign in',
+    needed: 'This needs the administrator’s right. Open the sign-in address that the daemon printed at its start, or put the token from the file admin-token of its state folder here:',
+    token: 'Token',
+    wrong: 'This is not the administrator’s token.',
   },
   incident: {
     title: (id: string) => `Incident ${id}`,

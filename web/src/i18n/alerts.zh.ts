@@ -70,12 +70,15 @@ export const zhAlerts: typeof enAlerts = {
     change: '更改',
     cancel: '取消',
     by: (name) => `由 ${name}`,
-    signin: '此操作需要管理员权限。请打开守护进程启动时打印的登录地址，或在此填入其状态目录中 admin-token 文件里的令牌：',
-    token: '令牌',
-    wrongToken: '这不是管理员的令牌。',
     over: '此事件已经结束。',
     failed: (why) => `未能确认：${why}`,
     done: (what) => `已确认。${what}`,
+  },
+  signin: {
+    do: '登录',
+    needed: '此操作需要管理员权限。请打开守护进程启动时打印的登录地址，或在此填入其状态目录中 admin-token 文件里的令牌：',
+    token: '令牌',
+    wrong: '这不是管理员的令牌。',
   },
   incident: {
     title: (id) => `事件 ${id}`,

@@ -1,11 +1,16 @@
 /** Both languages say everything. */
 import { expect, test } from 'vitest';
 import { chooseLanguage, DICTIONARIES } from './dictionary';
+import { en } from './en';
+import { zh } from './zh';
 
 test('both languages have the same keys, none empty, and functions where the other has them', () => {
-  const { en, 'zh-CN': zh } = DICTIONARIES;
   expect(shape(zh)).toEqual(shape(en));
   expect(shape(en).length).toBeGreaterThan(100);
+});
+
+test('each language is fetched by its tag', async () => {
+  expect([await DICTIONARIES.en(), await DICTIONARIES['zh-CN']()]).toEqual([en, zh]);
 });
 
 test('the URL wins over what is stored, and that over the browser', () => {

@@ -1,14 +1,18 @@
-/** The two languages, the type they share, and which one a visitor gets. */
-import { en } from './en';
-import { zh } from './zh';
+/**
+ * The languages, the type they share, and which one a visitor gets. Each is a
+ * file of its own that is fetched when it is spoken: nobody loads two.
+ */
 
 /** Same keys, same arguments, in every language. */
-export type Dictionary = typeof en;
+export type Dictionary = typeof import('./en').en;
 
 export type Language = 'en' | 'zh-CN';
 
-/** Every language by its tag. */
-export const DICTIONARIES: Readonly<Record<Language, Dictionary>> = { en, 'zh-CN': zh };
+/** Fetches a language by its tag. */
+export const DICTIONARIES: Readonly<Record<Language, () => Promise<Dictionary>>> = {
+  en: async () => (await import('./en')).en,
+  'zh-CN': async () => (await import('./zh')).zh,
+};
 
 /** Each language's own name. */
 export const LANGUAGE_NAMES: Readonly<Record<Language, string>> = { en: 'English', 'zh-CN': '中文' };

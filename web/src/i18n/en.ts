@@ -3,6 +3,7 @@
  * is the dictionary's type: another language that lacks a key does not compile.
  */
 import { enAlerts } from './alerts.en';
+import { enFleet } from './fleet.en';
 
 export const en = {
   pages: { wall: 'Servers', alerts: 'Alerts', delivery: 'Delivery', collectors: 'Collectors' },
@@ -44,10 +45,17 @@ export const en = {
     receive: 'Received',
     transmit: 'Sent',
     neverSeen: 'never',
+    lastSeen: 'last seen',
+    group: 'Group by',
+    groupNone: 'nothing',
+    tag: 'Only with tag…',
+    without: (tag: string) => `without ${tag}`,
+    servers: (n: number) => (n === 1 ? '1 server' : `${n} servers`),
     waiting: 'Waiting for the first data…',
     alerts: (n: number) => (n === 1 ? '1 alert' : `${n} alerts`),
   },
   ...enAlerts,
+  ...enFleet,
   server: {
     unknown: (name: string) => `There is no server named ${name}`,
     back: 'All servers',
@@ -59,6 +67,7 @@ export const en = {
     memory: 'Memory',
     uptime: 'Uptime',
     age: 'Last sample',
+    origin: 'Samples',
     collectors: 'Collectors',
     collectorsCount: (up: number, down: number) => (down === 0 ? `${up} up` : `${up} up, ${down} down`),
     range: 'Time range',

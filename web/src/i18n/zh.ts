@@ -1,5 +1,6 @@
 /** Every sentence and word on the screen, in simplified Chinese. */
 import { zhAlerts } from './alerts.zh';
+import { zhFleet } from './fleet.zh';
 import type { Dictionary } from './dictionary';
 
 export const zh: Dictionary = {
@@ -42,10 +43,17 @@ export const zh: Dictionary = {
     receive: '接收',
     transmit: '发送',
     neverSeen: '从未',
+    lastSeen: '最后一次',
+    group: '分组',
+    groupNone: '不分组',
+    tag: '仅带标签…',
+    without: (tag) => `没有 ${tag}`,
+    servers: (n) => `${n} 台`,
     waiting: '正在等待第一批数据…',
     alerts: (n) => `${n} 条告警`,
   },
   ...zhAlerts,
+  ...zhFleet,
   server: {
     unknown: (name) => `没有名为 ${name} 的服务器`,
     back: '全部服务器',
@@ -57,6 +65,7 @@ export const zh: Dictionary = {
     memory: '内存',
     uptime: '运行时间',
     age: '最新数据',
+    origin: '数据来源',
     collectors: '采集器',
     collectorsCount: (up, down) => (down === 0 ? `${up} 个运行` : `${up} 个运行，${down} 个停止`),
     range: '时间范围',

@@ -1,4 +1,5 @@
 /** The daemon's list of plugin files, from `GET /api/v1/plugins`. */
+import { ask } from './asking';
 
 /** A plugin that was found fit to load. */
 export interface PluginFile {
@@ -22,8 +23,6 @@ export interface Plugins {
 
 /** Rejects with a sentence that fits a person. */
 export async function readPlugins(signal: AbortSignal): Promise<Plugins> {
-  const answer = await fetch('/api/v1/plugins', { signal });
-  const body = (await answer.json().catch(() => ({}))) as Partial<Plugins> & { detail?: string };
-  if (!answer.ok) throw new Error(body.detail ?? `HTTP ${answer.status}`);
+  const body = (await ask('/plugins', { signal })) as Partial<Plugins>;
   return { plugins: body.plugins ?? [], refused: body.refused ?? [] };
 }

@@ -1,6 +1,6 @@
 /** What is on the screen and what is in the URL are the same. */
 import { expect, test } from 'vitest';
-import { alertsPath, nearestPreset, pageOf, rangeOf, serverPath, shifted, spanOf, topicsOf, withKey, withRange } from './route';
+import { alertsPath, nearestPreset, pageOf, rangeOf, serverPath, shifted, spanOf, topicsOf, withKey, withRange, withToggled } from './route';
 
 test('every page has its path', () => {
   expect(pageOf('/')).toEqual({ name: 'wall' });
@@ -9,6 +9,7 @@ test('every page has its path', () => {
   expect(pageOf('/alerts')).toEqual({ name: 'alerts' });
   expect(pageOf('/a/17')).toEqual({ name: 'incident', id: '17' });
   expect(pageOf('/delivery')).toEqual({ name: 'delivery' });
+  expect(pageOf('/servers/add')).toEqual({ name: 'enrol' });
   expect(alertsPath('a&b 1')).toBe('/alerts?server=a%26b+1');
   for (const path of ['/x', '/s/', '/s/a/b', '/s/%ff', '/a/', '/a/x', '/a/1/2', '/alerts/1']) expect(pageOf(path), path).toEqual({ name: 'missing' });
 });
@@ -44,4 +45,10 @@ test('spans follow the present or stand still, and never pass it', () => {
 
 test('an empty value leaves the URL', () => {
   expect(withKey(new URLSearchParams('q=a&state=up'), 'q', '').toString()).toBe('state=up');
+});
+
+test('one of several values comes into the URL and leaves it', () => {
+  const one = withToggled(new URLSearchParams('q=a&tag=env%3Dprod'), 'tag', 'role=a&b');
+  expect(one.getAll('tag')).toEqual(['env=prod', 'role=a&b']);
+  expect(withToggled(one, 'tag', 'env=prod').toString()).toBe('q=a&tag=role%3Da%26b');
 });

@@ -23,7 +23,11 @@ export type Page =
   | { readonly name: 'incident'; readonly id: string }
   | { readonly name: 'delivery' }
   | { readonly name: 'collectors' }
+  | { readonly name: 'enrol' }
   | { readonly name: 'missing' };
+
+/** Where a server is added. */
+export const ENROL_PATH = '/servers/add';
 
 /** Shortest span that a zoom may reach. */
 export const SPAN_MIN_MS = 10_000;
@@ -31,6 +35,7 @@ export const SPAN_MIN_MS = 10_000;
 /** The page of a path. */
 export function pageOf(path: string): Page {
   if (path === '/') return { name: 'wall' };
+  if (path === ENROL_PATH) return { name: 'enrol' };
   if (path === '/plugins') return { name: 'collectors' };
   if (path === '/alerts') return { name: 'alerts' };
   if (path === '/delivery') return { name: 'delivery' };
@@ -110,6 +115,16 @@ export function shifted(span: readonly [number, number], direction: 1 | -1, nowM
   const length = span[1] - span[0];
   const toMs = Math.min(nowMs, span[1] + (direction * length) / 2);
   return { kind: 'fixed', fromMs: toMs - length, toMs };
+}
+
+/** `query` with `value` among those of a key that may be there several times, or without it where it was there. */
+export function withToggled(query: URLSearchParams, key: string, value: string): URLSearchParams {
+  const next = new URLSearchParams(query);
+  const values = next.getAll(key);
+  next.delete(key);
+  for (const one of values) if (one !== value) next.append(key, one);
+  if (!values.includes(value)) next.append(key, value);
+  return next;
 }
 
 /** `query` with one key set, or removed where the value is empty. */

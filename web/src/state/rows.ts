@@ -4,9 +4,13 @@
  * names; those of alerts are in `alerts/rows.ts`.
  */
 import { SEVERITIES, type Severity } from '../alerts/rows';
-import type { Cell } from '../stream/frames';
+import type { Cell, Row } from '../stream/frames';
 import type { Table } from '../stream/reducer';
-import { labels, number, oneOf, readerOf, text } from './cells';
+import { labels, number, oneOf, readerOf, text, type Reader } from './cells';
+
+/** How a server's samples come here. */
+export const ORIGINS = ['local', 'remote', 'scrape'] as const;
+export type Origin = (typeof ORIGINS)[number];
 
 export type ServerState = 'up' | 'degraded' | 'unknown' | 'offline';
 
@@ -22,6 +26,10 @@ export interface WallServer {
   readonly incidents: number;
   readonly level: Severity | null;
   readonly tags: Readonly<Record<string, string>>;
+  /** Null where the hub does not say. */
+  readonly origin: Origin | null;
+  /** Its clock minus the hub's. */
+  readonly skewMs: number | null;
   readonly cpu: number | null;
   readonly memory: number | null;
   readonly disk: number | null;
@@ -66,10 +74,20 @@ const STATES: readonly string[] = ['up', 'degraded', 'unknown', 'offline'];
 const stateOf = (cell: Cell): ServerState =>
   typeof cell === 'string' && STATES.includes(cell) ? (cell as ServerState) : 'unknown';
 
-/** The servers of a `wall` table. */
-export function wallServers(table: Table): WallServer[] {
+/** The servers of a `wall` table. Rows that have not changed give the servers they gave before, out of `kept`. */
+export function wallServers(table: Table, kept = new WeakMap<Row, WallServer>()): WallServer[] {
   const read = readerOf(table);
-  return [...table.rows].map(([name, row]) => ({
+  return [...table.rows].map(([name, row]) => {
+    const before = kept.get(row);
+    if (before) return before;
+    const server = wallServer(name, row, read);
+    kept.set(row, server);
+    return server;
+  });
+}
+
+function wallServer(name: string, row: Row, read: Reader): WallServer {
+  return {
     name,
     state: stateOf(read(row, 'state')),
     lastSeenMs: number(read(row, 'last_seen_ms')),
@@ -79,6 +97,8 @@ export function wallServers(table: Table): WallServer[] {
     incidents: number(read(row, 'incidents')) ?? 0,
     level: oneOf(SEVERITIES, read(row, 'level')),
     tags: labels(read(row, 'tags')),
+    origin: oneOf(ORIGINS, read(row, 'origin')),
+    skewMs: number(read(row, 'skew_ms')),
     cpu: number(read(row, 'cpu')),
     memory: number(read(row, 'memory')),
     disk: number(read(row, 'disk')),
@@ -89,7 +109,7 @@ export function wallServers(table: Table): WallServer[] {
     cores: number(read(row, 'cores')),
     uptime: number(read(row, 'uptime')),
     temperature: number(read(row, 'temperature')),
-  }));
+  };
 }
 
 /** The series of a `server:NAME` table. */

@@ -16,17 +16,31 @@ class Settings {
   theme = $state<Theme>(storedTheme === 'light' || storedTheme === 'dark' ? storedTheme : 'auto');
   private prefersDark = $state(darkQuery.matches);
 
-  /** The dictionary of the present language. */
-  readonly words: Dictionary = $derived(DICTIONARIES[this.language]);
+  private spoken = $state.raw<Dictionary | null>(null);
   readonly dark: boolean = $derived(this.theme === 'auto' ? this.prefersDark : this.theme === 'dark');
 
   constructor() {
     darkQuery.addEventListener('change', (event) => (this.prefersDark = event.matches));
   }
 
-  chooseLanguage(language: Language): void {
+  /** The dictionary of the present language. Nothing is drawn before there is one: see `main.ts`. */
+  get words(): Dictionary {
+    if (!this.spoken) throw new Error('words were asked for before they were fetched');
+    return this.spoken;
+  }
+
+  /** Speaks `language` from the moment on that its words are here; rejects where they cannot be had. */
+  async speak(language: Language): Promise<void> {
+    this.spoken = await DICTIONARIES[language]();
     this.language = language;
-    store(LANGUAGE_KEY, language);
+  }
+
+  /** Speaks another language, now and on the next visit. Without the daemon the present one stays. */
+  chooseLanguage(language: Language): void {
+    this.speak(language).then(
+      () => store(LANGUAGE_KEY, language),
+      () => undefined,
+    );
   }
 
   chooseTheme(theme: Theme): void {

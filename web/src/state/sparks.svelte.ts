@@ -7,28 +7,31 @@ import { BUCKET_MS, BUCKETS, Spark } from '../history/spark';
 import type { WallServer } from './rows';
 
 /** The lines of one server. Network is bytes received per second, of all physical interfaces. */
-export interface Sparks {
-  readonly cpu: Spark;
-  readonly memory: Spark;
-  readonly network: Spark;
-  lastMs: number;
+export class Sparks {
+  readonly cpu = new Spark();
+  readonly memory = new Spark();
+  readonly network = new Spark();
+  lastMs = 0;
+  /** Grows when history has arrived: what is drawn depends on it. */
+  version = $state(0);
 }
 
 class SparkShelf {
   private readonly shelf = new Map<string, Sparks>();
   /** Servers whose history was asked for, with the outage count at that time. */
   private readonly asked = new Map<string, number>();
-  /** Grows when history has arrived: what is drawn depends on it. */
-  version = $state(0);
-
-  /** The lines of a server; asks for their history the first time. */
-  of(server: string, nowMs: number, outages: number): Sparks {
+  /** The lines of a server, as far as they are known. */
+  of(server: string): Sparks {
     const sparks = this.entry(server);
-    if (this.asked.get(server) !== outages) {
-      this.asked.set(server, outages);
-      void this.read(server, sparks, nowMs);
-    }
+    void sparks.version;
     return sparks;
+  }
+
+  /** Asks for the history of a server that is looked at, once for each outage. */
+  want(server: string, nowMs: number, outages: number): void {
+    if (this.asked.get(server) === outages) return;
+    this.asked.set(server, outages);
+    void this.read(server, this.entry(server), nowMs);
   }
 
   /** Takes over a tick of the wall. */
@@ -47,7 +50,7 @@ class SparkShelf {
   private entry(server: string): Sparks {
     let sparks = this.shelf.get(server);
     if (!sparks) {
-      sparks = { cpu: new Spark(), memory: new Spark(), network: new Spark(), lastMs: 0 };
+      sparks = new Sparks();
       this.shelf.set(server, sparks);
     }
     return sparks;
@@ -66,7 +69,7 @@ class SparkShelf {
       fill(sparks.memory, memory ?? []);
       const physical = (links ?? []).filter((track) => track.labels['physical'] === 'true').map((track) => track.labels['interface']);
       fill(sparks.network, (received ?? []).filter((track) => physical.includes(track.labels['interface'])));
-      this.version++;
+      sparks.version++;
     } catch {
       // A cell without its line still has its number; the next outage or visit asks again.
       this.asked.delete(server);

@@ -20,6 +20,15 @@ test('a large tree folds the servers with nothing wrong, unless asked', () => {
   expect(lines).toHaveLength(22);
 });
 
+test('hundreds of siblings are counted, and listed when asked for', () => {
+  const nodes = [node('root'), node('root/fleet'), node('root/store')];
+  for (let i = 0; i < 300; i++) nodes.push(node(`root/fleet/s${i}`, 'server', i === 7 ? 'down' : 'up'));
+  const lines = treeLines(nodes, new Map());
+  expect(lines.map((line) => line.node.id)).toEqual(['root', 'root/fleet', 'root/store']);
+  expect(lines[1]).toMatchObject({ folded: true, below: 300, trouble: 1 });
+  expect(treeLines(nodes, new Map([['root/fleet', false]]))).toHaveLength(303);
+});
+
 test('parents in a circle do not hold the page', () => {
   expect(treeLines([{ ...node('a'), parent: 'b' }, { ...node('b'), parent: 'a' }], new Map()).length).toBeLessThanOrEqual(2);
 });

@@ -18,6 +18,11 @@ const CALM: readonly string[] = ['up', 'starting', 'stopped'];
 /** Below this many parts nothing is folded unless asked. */
 const FOLDED_FROM = 40;
 
+/** More siblings than this are a list of their own: their parent says how many are not well, until asked for all. */
+const SIBLINGS_MAX = 200;
+
+const NAMES = new Intl.Collator(undefined, { numeric: true });
+
 /** True if the part is not as it should be. */
 export function troubled(node: ActorNode): boolean {
   return !CALM.includes(node.state);
@@ -26,7 +31,8 @@ export function troubled(node: ActorNode): boolean {
 /**
  * Parents before children, siblings by name. A node whose parent is unknown
  * stands at the top. Servers with nothing wrong inside are folded in a large
- * tree; `chosen` says otherwise for single ones.
+ * tree, and so is a part with hundreds right below it; `chosen` says otherwise
+ * for single ones.
  */
 export function treeLines(nodes: readonly ActorNode[], chosen: ReadonlyMap<string, boolean>): TreeLine[] {
   const known = new Set(nodes.map((node) => node.id));
@@ -41,13 +47,14 @@ export function treeLines(nodes: readonly ActorNode[], chosen: ReadonlyMap<strin
     const siblings = children.get(parent) ?? [];
     // Taken out, so that parents in a circle cannot hold the page.
     children.delete(parent);
-    siblings.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+    siblings.sort((a, b) => NAMES.compare(a.name, b.name));
     return siblings.flatMap((node) => {
+      const crowded = (children.get(node.id)?.length ?? 0) > SIBLINGS_MAX;
       const inside = lines(node.id, depth + 1);
       const large = nodes.length >= FOLDED_FROM && node.kind === 'server';
       const below = inside.reduce((sum, line) => sum + 1 + (line.folded ? line.below : 0), 0);
       const trouble = inside.reduce((sum, line) => sum + Number(troubled(line.node)) + (line.folded ? line.trouble : 0), 0);
-      const folded = below > 0 && (chosen.get(node.id) ?? (large && trouble === 0));
+      const folded = below > 0 && (chosen.get(node.id) ?? (crowded || (large && trouble === 0)));
       return [{ node, depth, below, trouble, folded }, ...(folded ? [] : inside)];
     });
   };

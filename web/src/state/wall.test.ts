@@ -1,9 +1,8 @@
 /** Filter, order and what age takes away, on a handful of servers. */
 import { expect, test } from 'vitest';
-import type { WallServer } from './rows';
+import { wallServers } from './rows';
+import { aServer as server, NOW } from './sample';
 import { counts, filterOf, orderOf, orderText, shown, sorted } from './wall';
-
-const NOW = 1_000_000;
 
 test('a server whose last sample is too old is unknown and has no values', () => {
   const old = shown(server('web-1', { lastSeenMs: NOW - 3_100 }), NOW);
@@ -67,7 +66,14 @@ test('an order survives its way through the URL', () => {
   expect(orderText(orderOf('nonsense'))).toBe('');
 });
 
-function server(name: string, change: Partial<WallServer>): WallServer {
-  const values = { cpu: 0.1, memory: 0.2, disk: 0.3, diskMount: '/', rx: 1, tx: 1, load: 1, cores: 4, uptime: 1, temperature: null };
-  return { name, state: 'up', lastSeenMs: NOW, intervalMs: 1_000, up: 5, down: 0, incidents: 0, level: null, tags: {}, ...values, ...change };
-}
+test('a row that has not changed is the same server, and what the hub does not say is not known', () => {
+  const cols = ['state', 'origin', 'skew_ms'];
+  const [old, odd] = [['up', 'scrape', -4_200], ['up', 'pigeon', 'late']];
+  const kept = new WeakMap();
+  const read = (...rows: [string, (string | number)[]][]) => wallServers({ seq: 1, at: 1, cols, rows: new Map(rows), stale: false }, kept);
+  const [first] = read(['a', old]);
+  expect(first).toMatchObject({ origin: 'scrape', skewMs: -4_200 });
+  const [same, other] = read(['a', old], ['b', odd]);
+  expect(same).toBe(first);
+  expect(other).toMatchObject({ origin: null, skewMs: null });
+});

@@ -116,6 +116,9 @@ function pressure(server: ShownServer): number {
   return Math.round(10 * Math.max(server.cpu ?? 0, server.memory ?? 0, server.disk ?? 0));
 }
 
+/** Compares names as `localeCompare` does, and much faster. */
+const NAMES = new Intl.Collator();
+
 function keyOf(server: ShownServer, column: Column): number | string | null {
   switch (column) {
     case 'state':
@@ -138,16 +141,27 @@ export function loadPerCore(server: Pick<WallServer, 'load' | 'cores'>): number 
   return server.load === null || !server.cores ? null : server.load / server.cores;
 }
 
+/** A clock that is further from the hub's than this is worth a word. */
+const SKEW_MS = 1_000;
+
+/** How far a server's clock is off, if that is worth a word. */
+export function skewOf(server: Pick<WallServer, 'skewMs'>): number | null {
+  return server.skewMs !== null && Math.abs(server.skewMs) > SKEW_MS ? server.skewMs : null;
+}
+
 /** The servers in order; unknown values last, ties worst first, then by name. */
 export function sorted(servers: readonly ShownServer[], order: Order): ShownServer[] {
   const sign = order.descending ? -1 : 1;
-  return [...servers].sort((a, b) => {
-    const [x, y] = [keyOf(a, order.column), keyOf(b, order.column)];
+  // What is compared is worked out once for each: a thousand servers are ordered with every tick.
+  const ranked = servers.map((server) => ({ server, key: keyOf(server, order.column), pressure: pressure(server) }));
+  ranked.sort((a, b) => {
+    const [x, y] = [a.key, b.key];
     if (x === null || y === null) {
       if (x !== y) return x === null ? 1 : -1;
     } else if (x !== y) {
-      return (typeof x === 'string' ? x.localeCompare(String(y)) : x - Number(y)) * sign;
+      return (typeof x === 'string' ? NAMES.compare(x, String(y)) : x - Number(y)) * sign;
     }
-    return pressure(b) - pressure(a) || a.name.localeCompare(b.name);
+    return b.pressure - a.pressure || NAMES.compare(a.server.name, b.server.name);
   });
+  return ranked.map(({ server }) => server);
 }
