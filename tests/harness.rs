@@ -3,6 +3,7 @@
 //! ```text
 //!  Setup ─start─► Daemon ◄─HTTP── http, alerts
 //!    │ folder       │    ◄─WebSocket── stream
+//!    │              │    ◄─remote write── writer, in the words of wire; proxy and namespaces are bad lines
 //!    │              ├─► /proc: process
 //!    │              └─► people: mail and letter, smtp, kannel, sink; programs of others: peer
 //!    └ plugins: hostile, dial
@@ -20,11 +21,15 @@
 #[path = "harness/alerts.rs"]
 pub mod alerts;
 #[path = "harness/certificate.rs"]
-mod certificate;
+pub mod certificate;
+#[path = "harness/contents.rs"]
+pub mod contents;
 #[path = "harness/daemon.rs"]
 mod daemon;
 #[path = "harness/dial.rs"]
 pub mod dial;
+#[path = "harness/enrolment.rs"]
+pub mod enrolment;
 #[path = "harness/hostile.rs"]
 pub mod hostile;
 #[path = "harness/http.rs"]
@@ -37,10 +42,16 @@ pub mod lane;
 pub mod letter;
 #[path = "harness/mail.rs"]
 pub mod mail;
+#[path = "harness/namespaces.rs"]
+pub mod namespaces;
 #[path = "harness/peer.rs"]
 pub mod peer;
 #[path = "harness/process.rs"]
 pub mod process;
+#[path = "harness/proxy.rs"]
+pub mod proxy;
+#[path = "harness/receivers.rs"]
+pub mod receivers;
 #[path = "harness/series.rs"]
 mod series;
 #[path = "harness/sink.rs"]
@@ -49,7 +60,12 @@ pub mod sink;
 pub mod smtp;
 #[path = "harness/stream.rs"]
 pub mod stream;
+#[path = "harness/wire.rs"]
+pub mod wire;
+#[path = "harness/writer.rs"]
+pub mod writer;
 
+pub use certificate::Certificate;
 pub use daemon::{Daemon, Finished, Setup, repository};
 pub use series::{History, Point, longest_step_ms};
 

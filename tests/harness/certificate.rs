@@ -8,18 +8,18 @@ use std::{
 use crate::peer::{need, run};
 
 /// The files, all in PEM.
-pub(crate) struct Certificate {
+pub struct Certificate {
     /// The authority's certificate: what `ca_file` names.
-    pub(crate) authority: PathBuf,
+    pub authority: PathBuf,
     /// The server's certificate, for `localhost` and 127.0.0.1.
-    pub(crate) certificate: PathBuf,
+    pub certificate: PathBuf,
     /// Its key.
-    pub(crate) key: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Certificate {
     /// Makes both in `folder`. No system trusts them.
-    pub(crate) fn make(folder: &Path) -> Self {
+    pub fn make(folder: &Path) -> Self {
         let file = |name: &str| folder.join(name);
         let (authority, authority_key) = (file("authority.pem"), file("authority.key"));
         let (certificate, key) = (file("server.pem"), file("server.key"));

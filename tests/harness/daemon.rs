@@ -9,13 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hyper::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     DEADLINE, History,
-    http::{self, escape},
+    http::{self, Answer, Failure, escape},
     now_ms,
+    peer::need,
     process::{self, Process, Signal},
     wait_for,
 };
@@ -32,7 +34,11 @@ pub struct Setup {
     /// Where its daemon listens.
     pub address: SocketAddr,
     environment: Vec<(String, String)>,
-    _turn: MutexGuard<'static, ()>,
+    /// Program and arguments that put its daemons elsewhere and then become them.
+    within: Vec<String>,
+    /// Whether they are asked by their control socket.
+    by_control: bool,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// A running daemon. Dropping it kills it; its plugin hosts then end by themselves.
@@ -45,6 +51,8 @@ pub struct Daemon {
     /// When it was started.
     pub started: Instant,
     log: PathBuf,
+    /// By which it is asked, where it listens in a namespace of its own.
+    control: Option<PathBuf>,
 }
 
 /// How a command ended and what it said.
@@ -62,12 +70,28 @@ impl Setup {
     /// A fresh folder with `config` in its configuration file, and a free port.
     pub fn new(config: &str) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::prepare(config, Some(turn))
+    }
+
+    /// Another one in the same scenario: `self` has the turn for both, and must outlive it.
+    pub fn beside(&self, config: &str) -> Self {
+        Self::prepare(config, None)
+    }
+
+    fn prepare(config: &str, turn: Option<MutexGuard<'static, ()>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("plugins")).unwrap();
         // The system gives a port that nobody has; it does not give the same one again for a long while.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let setup = Self { folder, address, environment: Vec::new(), _turn: turn };
+        let setup = Self {
+            folder,
+            address,
+            environment: Vec::new(),
+            within: Vec::new(),
+            by_control: false,
+            _turn: turn,
+        };
         setup.configure(config);
         setup
     }
@@ -81,6 +105,25 @@ impl Setup {
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.into(), value.into()));
         self
+    }
+
+    /// Lets its daemons run in a network namespace, and listen there. They are asked by their control socket.
+    pub fn inside(mut self, namespace: &str, address: SocketAddr) -> Self {
+        self.within = ["ip", "netns", "exec", namespace].map(str::to_owned).into();
+        (self.by_control, self.address) = (true, address);
+        self
+    }
+
+    /// Lets its daemons run on a machine of another name, which only root may give.
+    pub fn on_machine(mut self, name: &str) -> Self {
+        let become_it = "hostname \"$0\" && exec \"$@\"";
+        self.within = ["unshare", "--uts", "sh", "-c", become_it, name].map(str::to_owned).into();
+        self
+    }
+
+    /// The administrator's token, once a daemon has been started.
+    pub fn admin_token(&self) -> String {
+        fs::read_to_string(self.state().join("admin-token")).unwrap().trim().to_owned()
     }
 
     /// Puts a file into the folder given as `--plugins`.
@@ -111,7 +154,14 @@ impl Setup {
 
     /// The program with `arguments`, in the environment of a fresh machine.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        let mut command = match self.within.split_first() {
+            Some((first, others)) => {
+                let mut command = Command::new(need(first, "iproute2 or util-linux"));
+                command.args(others).arg(program());
+                command
+            }
+            None => Command::new(program()),
+        };
         command.args(arguments).current_dir(self.folder()).stdin(Stdio::null());
         for name in ["BARTIZAN_CONFIG", "BARTIZAN_STATE", "STATE_DIRECTORY", "NOTIFY_SOCKET"] {
             command.env_remove(name);
@@ -138,7 +188,8 @@ impl Setup {
         let started = Instant::now();
         let child = self.run(&[]).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         let process = Process::find(child.id()).unwrap();
-        Daemon { child, process, address: self.address, started, log }
+        let control = self.by_control.then(|| self.state().join("control.sock"));
+        Daemon { child, process, address: self.address, started, log, control }
     }
 
     /// Starts a daemon and waits until it answers.
@@ -152,21 +203,29 @@ impl Setup {
 impl Daemon {
     /// Waits until the API answers; returns how long that took since the start.
     pub async fn answers(&mut self) -> Duration {
-        let address = self.address;
         wait_for("the daemon's first answer", DEADLINE, async || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the daemon ended with {status}");
             }
-            let answer = http::get(address, "/api/v1/servers").await.ok()?;
+            let answer = self.ask("/servers").await.ok()?;
             (answer.status == 200).then_some(())
         })
         .await;
         self.started.elapsed()
     }
 
+    /// Reads `path` below `/api/v1`.
+    pub async fn ask(&self, path: &str) -> Result<Answer, Failure> {
+        let path = format!("/api/v1{path}");
+        match &self.control {
+            Some(socket) => http::over_control(socket, Method::GET, &path, "").await,
+            None => http::get(self.address, &path).await,
+        }
+    }
+
     /// Reads `path` below `/api/v1`, which must be answered with 200.
     pub async fn get(&self, path: &str) -> Value {
-        let answer = http::get(self.address, &format!("/api/v1{path}")).await.unwrap();
+        let answer = self.ask(path).await.unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         answer.json()
     }
@@ -189,8 +248,8 @@ impl Daemon {
     ) -> Vec<History> {
         let (server, metric) = (escape(server), escape(metric));
         let time = format!("from={from_ms}&to={to_ms}");
-        let path = format!("/api/v1/series?server={server}&metric={metric}&{time}&raw=true");
-        let answer = http::get(self.address, &path).await.unwrap();
+        let path = format!("/series?server={server}&metric={metric}&{time}&raw=true");
+        let answer = self.ask(&path).await.unwrap();
         match answer.status {
             200 => History::all(&answer.json()),
             404 => Vec::new(),

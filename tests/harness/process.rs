@@ -50,6 +50,16 @@ impl Process {
         ticks as f64 / rustix::param::clock_ticks_per_second() as f64
     }
 
+    /// Memory that it holds now, in bytes, what it shares counted whole.
+    pub fn resident_bytes(&self) -> u64 {
+        status_bytes(self.pid, "VmRSS")
+    }
+
+    /// The most that it has held at once.
+    pub fn peak_bytes(&self) -> u64 {
+        status_bytes(self.pid, "VmHWM")
+    }
+
     /// Its share of memory, in bytes: private pages whole, shared ones divided by their users.
     pub fn pss_bytes(&self) -> u64 {
         let rollup =
@@ -57,6 +67,14 @@ impl Process {
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or("0");
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) * 1024
     }
+}
+
+/// A size that `/proc/<pid>/status` gives, in bytes; 0 where it does not.
+fn status_bytes(pid: u32, key: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    number.unwrap_or(0) * 1024
 }
 
 /// Everybody whose parent is `pid`.
