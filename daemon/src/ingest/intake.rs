@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::IngestConfig,
     series::{Catalog, Frame, Labels, Sample, Series},
-    store::messages::Batch,
+    store::messages::{Batch, TIMES},
 };
 
 /// Prometheus' mark of a series that has ended.
@@ -24,9 +24,6 @@ const STALE: u64 = 0x7ff0_0000_0000_0002;
 
 /// How far ahead of our clock a sample may be.
 const AHEAD_MS: i64 = 10 * 60 * 1000;
-
-/// The store takes nothing older.
-const EARLIEST_MS: i64 = -8_640_000_000_000_000;
 
 /// What does not change from request to request.
 #[derive(Debug)]
@@ -227,7 +224,7 @@ impl<'a> Intake<'a> {
             Target::Refused(reason) => self.judged.refused.count(reason, 1),
             Target::Series(_) if value.to_bits() == STALE => self.judged.stale += 1,
             _ if at_ms > self.now_ms.saturating_add(AHEAD_MS) => self.refuse_future(at_ms),
-            _ if at_ms < EARLIEST_MS => self.refuse_time(at_ms),
+            _ if !TIMES.contains(&at_ms) => self.refuse_time(at_ms),
             Target::Series(Known { series, stream }) => {
                 if !self.assembly.add(stream, at_ms, Sample { series, value }) {
                     self.refuse_instant();

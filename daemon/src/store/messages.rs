@@ -10,6 +10,9 @@ use tokio::sync::oneshot;
 use super::{StoreError, open::Store};
 use crate::series::{Frame, Gap, Kind, Labels, SeriesId};
 
+/// What a clock may say: 100 million days around 1970, so that days can be reckoned with. The store keeps no other time.
+pub const TIMES: std::ops::RangeInclusive<i64> = -8_640_000_000_000_000..=8_640_000_000_000_000;
+
 /// What the store's actor accepts. Both are sent by the store to itself.
 pub enum StoreMessage {
     /// The folder has been opened, or not.

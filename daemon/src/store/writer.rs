@@ -14,7 +14,7 @@ use super::{
     heads::{HeadFrame, Heads},
     latest::Latest,
     log::{LOG_HEADER, Log, log_path},
-    messages::{Batch, Kept},
+    messages::{Batch, Kept, TIMES},
     recall::Recall,
     record::{RECORD_MAX, Records},
     shared::{Shared, remove_if_there},
@@ -23,9 +23,6 @@ use crate::series::{Frame, Gap};
 
 /// A frame with more samples is refused; what a plugin may give is far less.
 const FRAME_SAMPLES_MAX: usize = RECORD_MAX / 32;
-
-/// What a clock may say: 100 million days around 1970, so that days can be reckoned with.
-const TIMES: std::ops::RangeInclusive<i64> = -8_640_000_000_000_000..=8_640_000_000_000_000;
 
 /// Writes the log. One at a time; threads: any.
 #[derive(Debug)]
