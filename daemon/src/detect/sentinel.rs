@@ -1,9 +1,6 @@
 //! All that is judged of one server: its detectors, fed by frames, by silence, and by time.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Transition,
@@ -14,7 +11,7 @@ use super::{
 };
 use crate::{
     config::RuleConfig,
-    series::{Catalog, Frame, SeriesId},
+    series::{BySeries, Catalog, Frame, Walk},
 };
 
 /// Judges one server. Pure: it is told what happened and when, and gives out what changed.
@@ -24,7 +21,9 @@ pub struct Sentinel {
     catalog: Arc<Catalog>,
     rules: Vec<Arc<RuleConfig>>,
     collectors: BTreeMap<Arc<str>, Seen>,
-    series: HashMap<SeriesId, Watched>,
+    series: BySeries<Watched>,
+    /// What the catalog was when its series were last compared with these.
+    revision: u64,
     /// Whether each collector brings samples, by its name.
     states: BTreeMap<Arc<str>, Watched>,
     /// Whether the server is there.
@@ -73,10 +72,11 @@ impl Sentinel {
             states: BTreeMap::new(),
             presence: Watched::new(server_state(&server).into(), now_ms),
             scene,
+            revision: catalog.revision(),
             catalog,
             rules: rules.into_iter().map(Into::into).collect(),
             collectors,
-            series: HashMap::new(),
+            series: BySeries::default(),
             offline: false,
             elsewhere: false,
             clock_ms: now_ms,
@@ -99,7 +99,7 @@ impl Sentinel {
     fn go_on(&mut self, now_ms: i64) {
         for metric in self.rules.iter().map(|rule| rule.metric.clone()).collect::<Vec<_>>() {
             for id in self.catalog.of_metric(&self.scene.server, &metric) {
-                if self.series.contains_key(&id) {
+                if self.series.contains(id) {
                     continue;
                 }
                 let Some(series) = self.catalog.get(id) else { continue };
@@ -108,7 +108,7 @@ impl Sentinel {
                     let mut watched = Watched::new(series, now_ms);
                     let Self { rules, scene, transitions, .. } = self;
                     watched.judge_by(rules, scene, now_ms, transitions);
-                    self.series.insert(id, watched);
+                    self.series.add(vec![(id, watched)]);
                 }
             }
         }
@@ -159,7 +159,7 @@ impl Sentinel {
         if let Some(mut state) = self.states.remove(collector) {
             state.withdraw(&[], now_ms, scene, transitions);
         }
-        self.series.retain(|_, watched| {
+        self.series.retain(|watched| {
             let stays = &*watched.series().collector != collector;
             if !stays {
                 watched.withdraw(&[], now_ms, scene, transitions);
@@ -181,29 +181,29 @@ impl Sentinel {
         self.elsewhere = false;
         self.heard_ms = Some(self.clock_ms);
         self.heard(&frame.collector, at_ms, 1.0);
-        let Self { scene, rules, transitions, .. } = self;
+        let Self { scene, rules, transitions, catalog, .. } = self;
         self.presence.turn(at_ms, 1.0, scene, transitions);
-        for sample in &frame.samples {
-            let watched = match self.series.get_mut(&sample.series) {
-                Some(watched) => watched,
-                None => {
-                    let Some(series) = self.catalog.get(sample.series) else { continue };
-                    // What another node says of its collectors, this one finds out by itself.
-                    if is_of_daemon(&series) {
-                        continue;
-                    }
-                    let mut watched = Watched::new(series, now_ms);
-                    watched.judge_by(rules, scene, now_ms, transitions);
-                    self.series.entry(sample.series).or_insert(watched)
-                }
-            };
-            if watched.is_judged()
-                && let Some(series) = self.catalog.get(sample.series)
-            {
-                watched.is_now(series);
+        let revision = catalog.revision();
+        if std::mem::replace(&mut self.revision, revision) != revision {
+            for (id, watched) in self.series.iter_mut() {
+                catalog.get(id).into_iter().for_each(|series| watched.is_now(series));
             }
-            watched.take(at_ms, sample.value, scene, transitions);
         }
+        let (mut walk, mut new) = (Walk::default(), Vec::new());
+        for sample in &frame.samples {
+            if let Some(watched) = self.series.get_mut(sample.series, &mut walk) {
+                watched.take(at_ms, sample.value, scene, transitions);
+                continue;
+            }
+            // What another node says of its collectors, this one finds out by itself.
+            let series = catalog.get(sample.series).filter(|series| !is_of_daemon(series));
+            let Some(series) = series else { continue };
+            let mut watched = Watched::new(series, now_ms);
+            watched.judge_by(rules, scene, now_ms, transitions);
+            watched.take(at_ms, sample.value, scene, transitions);
+            new.push((sample.series, watched));
+        }
+        self.series.add(new);
     }
 
     /// A collector brought nothing, and should have.

@@ -74,6 +74,8 @@ impl Watched {
                 continue;
             }
             let detector = self.detector(rule, scene, now_ms, out);
+            // Few rules are about one series, and there are very many series.
+            self.detectors.reserve_exact(1);
             self.detectors.push(detector);
         }
     }

@@ -10,7 +10,8 @@ use tokio::{sync::Mutex as Turn, time::Instant};
 use super::{
     allowance::Allowance,
     assembly::StreamId,
-    fingerprint::{ByFingerprint, Fingerprint},
+    fingerprint::Fingerprint,
+    known::{Known, KnownSeries},
     metadata::Metadata,
     pace::Pace,
     refusal::{Reason, Refusal},
@@ -63,7 +64,7 @@ pub(super) struct Tables {
     /// The servers that the token was for when its series were learnt.
     pub(super) grant: Arc<[String]>,
     /// Spellings of the labels of series; may be cleared at any time.
-    pub(super) known: HashMap<Fingerprint, Known, ByFingerprint>,
+    pub(super) known: KnownSeries,
     /// The series themselves, which are counted.
     pub(super) written: HashSet<SeriesId>,
     pub(super) streams: Vec<Stream>,
@@ -71,13 +72,6 @@ pub(super) struct Tables {
     places: HashMap<Arc<str>, HashMap<Arc<str>, StreamId>>,
     names: HashSet<Arc<str>>,
     pub(super) metadata: Metadata,
-}
-
-/// A series that has been written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) series: SeriesId,
-    pub(super) stream: StreamId,
 }
 
 /// A collector of a server.
@@ -209,7 +203,7 @@ impl Tables {
         if self.known.len() >= limits.max_series.max(self.written.len()) {
             self.known.clear();
         }
-        self.known.insert(print, known);
+        self.known.add(print, known);
     }
 
     /// The one copy of a name.

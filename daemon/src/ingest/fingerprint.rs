@@ -3,13 +3,11 @@
 //! A fingerprint is SipHash-1-3 with 128 bits under keys that nobody outside knows: no sender can make two sets of
 //! labels that are taken for one another.
 
-use std::hash::{BuildHasherDefault, Hasher};
-
 use siphasher::sip128::{Hash128, SipHasher13};
 
 /// 128 bits that stand for a set of labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fingerprint(u128);
+pub(super) struct Fingerprint([u64; 2]);
 
 /// The keys. Those of one process take the same labels for the same, and no other does.
 #[derive(Debug, Clone, Copy)]
@@ -43,43 +41,19 @@ impl Keys {
     pub(super) fn of(self, shape: Shape, bytes: &[u8]) -> Fingerprint {
         let hasher = SipHasher13::new_with_keys(self.first ^ shape as u64, self.second);
         let Hash128 { h1, h2 } = hasher.hash(bytes);
-        Fingerprint(u128::from(h1) << 64 | u128::from(h2))
+        Fingerprint([h1, h2])
     }
 }
 
 impl Fingerprint {
     /// Its bytes, to be part of another.
     pub(super) fn bytes(self) -> [u8; 16] {
-        self.0.to_le_bytes()
-    }
-}
-
-impl std::hash::Hash for Fingerprint {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0 as u64);
-    }
-}
-
-/// Takes a fingerprint for its own hash: it is as random as one can be.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct AsItIs(u64);
-
-/// Makes hash tables over fingerprints.
-pub(super) type ByFingerprint = BuildHasherDefault<AsItIs>;
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
+        (u128::from(self.0[0]) | u128::from(self.0[1]) << 64).to_le_bytes()
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
+    /// Its place in a hash table: it is as random as one can be.
+    pub(super) fn hash(self) -> u64 {
+        self.0[0]
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    account::{Known, Stream, Tables},
+    account::{Stream, Tables},
     assembly::{Assembly, FRAMES_MAX},
     fingerprint::{Fingerprint, Keys, Shape},
     identity::{LabelLimits, identify},
+    known::Known,
     messages::Writer,
     naming::{Told, describe},
     protobuf::Malformed,
@@ -120,8 +121,8 @@ impl<'a> Intake<'a> {
         told: Option<Told<'_>>,
         read: impl FnOnce(&mut Vec<(&'l str, &'l str)>) -> Result<(), Malformed>,
     ) -> Result<Target, Malformed> {
-        if let Some(known) = self.tables.known.get(&print) {
-            return Ok(Target::Series(*known));
+        if let Some(known) = self.tables.known.get(print) {
+            return Ok(Target::Series(known));
         }
         let mut labels = Vec::with_capacity(16);
         read(&mut labels)?;

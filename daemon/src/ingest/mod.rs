@@ -24,6 +24,7 @@ mod assembly;
 mod fingerprint;
 mod identity;
 mod intake;
+mod known;
 pub mod messages;
 mod metadata;
 mod naming;

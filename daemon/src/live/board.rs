@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     config::Severity,
-    series::{Catalog, Frame, Gap, Kind, Rate, Series, SeriesId},
+    series::{BySeries, Catalog, Frame, Gap, Kind, Rate, Series, Walk},
 };
 
 use super::{
@@ -43,7 +43,9 @@ pub(super) struct Server {
     pub(super) status: ServerStatus,
     /// Time of the newest sample that was shown.
     shown_ms: Option<i64>,
-    pub(super) slots: BTreeMap<SeriesId, Slot>,
+    pub(super) slots: BySeries<Slot>,
+    /// What the catalog was when its series were last compared with these.
+    revision: u64,
     /// Why a collector is silent, by its name.
     silent: BTreeMap<Arc<str>, Arc<str>>,
 }
@@ -163,7 +165,7 @@ impl Board {
     pub(super) fn forget(&mut self, now_ms: i64) {
         for server in self.servers.values_mut() {
             let silent = &server.silent;
-            server.slots.retain(|_, slot| {
+            server.slots.retain(|slot| {
                 now_ms - slot.at_ms < FORGET_MS || silent.contains_key(&slot.series.collector)
             });
         }
@@ -172,7 +174,8 @@ impl Board {
 
 impl Server {
     fn new(status: ServerStatus) -> Self {
-        Self { status, shown_ms: None, slots: BTreeMap::new(), silent: BTreeMap::new() }
+        let slots = BySeries::default();
+        Self { status, shown_ms: None, slots, revision: 0, silent: BTreeMap::new() }
     }
 
     fn take_frame(&mut self, frame: &Frame, catalog: &Catalog, now_ms: i64) {
@@ -180,17 +183,24 @@ impl Server {
         self.shown_ms = self.shown_ms.max(Some(frame.at_ms.min(now_ms)));
         // The end of the gap may have been dropped; samples end it as well.
         self.silent.remove(&frame.collector);
+        let revision = catalog.revision();
+        if std::mem::replace(&mut self.revision, revision) != revision {
+            for (id, slot) in self.slots.iter_mut() {
+                catalog.get(id).into_iter().for_each(|series| slot.is_now(series));
+            }
+        }
+        let (mut walk, mut new) = (Walk::default(), Vec::new());
         for sample in &frame.samples {
-            match self.slots.get_mut(&sample.series) {
-                Some(slot) => slot.take(frame.at_ms, sample.value, catalog, sample.series, now_ms),
+            match self.slots.get_mut(sample.series, &mut walk) {
+                Some(slot) => slot.take(frame.at_ms, sample.value, now_ms),
                 None => {
-                    if let Some(series) = catalog.get(sample.series) {
-                        self.slots
-                            .insert(sample.series, Slot::new(series, frame.at_ms, sample.value));
-                    }
+                    new.extend(catalog.get(sample.series).map(|series| {
+                        (sample.series, Slot::new(series, frame.at_ms, sample.value))
+                    }))
                 }
             }
         }
+        self.slots.add(new);
     }
 
     fn take_gap(&mut self, gap: Gap) {
@@ -267,18 +277,21 @@ impl Slot {
         slot
     }
 
-    fn take(&mut self, at_ms: i64, value: f64, catalog: &Catalog, id: SeriesId, now_ms: i64) {
+    fn take(&mut self, at_ms: i64, value: f64, now_ms: i64) {
         // What comes late says nothing of the present, unless the clock was set back.
         if at_ms <= self.at_ms && self.at_ms <= now_ms {
             return;
         }
-        // Its collector may have been started anew, with another interval or unit; by the
-        // former one a dead value would count as fresh for too long.
-        if let Some(series) = catalog.get(id).filter(|series| !Arc::ptr_eq(series, &self.series)) {
+        self.set(at_ms, value);
+    }
+
+    /// Its collector may have been started anew, with another interval or unit; by the former one a dead value would
+    /// count as fresh for too long.
+    fn is_now(&mut self, series: Arc<Series>) {
+        if !Arc::ptr_eq(&series, &self.series) {
             self.part = Part::of(&series);
             self.series = series;
         }
-        self.set(at_ms, value);
     }
 
     fn set(&mut self, at_ms: i64, value: f64) {

@@ -72,7 +72,7 @@ pub(super) fn fill(table: &mut Table, topic: &Topic, board: &Board, tree: &Tree,
             for (server, (id, slot)) in
                 slots.flat_map(|server| server.slots.iter().map(move |slot| (server, slot)))
             {
-                table.put(Key::Series(*id), series_cells(server, slot, now_ms));
+                table.put(Key::Series(id), series_cells(server, slot, now_ms));
             }
         }
         Topic::Actors => put_actor(table, tree.root().view(), None),

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{Labels, Series, SeriesId};
@@ -14,6 +17,7 @@ use super::{Labels, Series, SeriesId};
 #[derive(Debug, Default)]
 pub struct Catalog {
     table: RwLock<Table>,
+    revision: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +46,7 @@ impl Catalog {
                 && **known != series
             {
                 *known = Arc::new(series);
+                self.revision.fetch_add(1, Ordering::Release);
             }
             return Ok(id);
         }
@@ -54,6 +59,12 @@ impl Catalog {
     /// The series behind a number.
     pub fn get(&self, id: SeriesId) -> Option<Arc<Series>> {
         self.read().series.get(id.0 as usize).cloned()
+    }
+
+    /// Another number than before if what is known of a series has changed meanwhile: whoever keeps some looks for
+    /// changes only then.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 
     /// All series of a server, by number.
@@ -100,6 +111,7 @@ impl Catalog {
                 *series = Arc::new(Series { interval_ms: *interval_ms, ..(**series).clone() });
             }
         }
+        self.revision.fetch_add(1, Ordering::Release);
     }
 
     /// How many series there are; the next new one gets this number.
@@ -147,9 +159,11 @@ mod tests {
     fn the_interval_of_a_collector_is_that_of_its_series() {
         let catalog = Catalog::default();
         let [one, other] = ["web-1", "web-2"].map(|name| catalog.intern(series(name, "load1", "")));
+        let before = catalog.revision();
         catalog.set_intervals("web-1", &[("load".into(), 5000), ("cpu".into(), 1)].into());
         let interval = |id| catalog.get(id).unwrap().interval_ms;
         assert_eq!((interval(one.unwrap()), interval(other.unwrap())), (5000, 1000));
+        assert_ne!(catalog.revision(), before);
     }
 
     fn series(server: &str, metric: &str, unit: &str) -> Series {

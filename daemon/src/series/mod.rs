@@ -12,12 +12,14 @@
 //! - Times are milliseconds since 1970, UTC, signed.
 //! - Nothing here does I/O, knows an actor, or waits.
 
+mod by_series;
 mod catalog;
 mod frame;
 mod labels;
 mod naming;
 mod rate;
 
+pub use by_series::{BySeries, Walk};
 pub use catalog::{Catalog, CatalogFull};
 pub use frame::{Frame, Gap, Sample};
 pub use labels::Labels;

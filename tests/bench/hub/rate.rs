@@ -71,7 +71,7 @@ pub(crate) async fn run() {
     for (what, from, step) in TIMES {
         eprintln!(" {what}");
         let mut figures = Vec::new();
-        for which in 0..3 {
+        for which in 0..number("BARTIZAN_WHICH", 3) {
             let setup = Setup::new(HUB);
             let receiver = match which {
                 0 => Some(Receiver::ours(&setup).await),
