@@ -58,9 +58,15 @@ impl<'a> Fields<'a> {
         self.rest.len()
     }
 
-    /// Whether the next field has this number and holds bytes, as long as the number is below 16.
-    pub(super) fn at_bytes(&self, number: u8) -> bool {
-        self.rest.first() == Some(&(number << 3 | 2))
+    /// Skips the next fields that have this number, which is below 16, and hold bytes.
+    #[inline]
+    pub(super) fn skip_bytes(&mut self, number: u8) -> Result<(), Malformed> {
+        while let Some((tag, mut rest)) = self.rest.split_first()
+            && *tag == number << 3 | 2
+        {
+            self.rest = bytes(&mut rest).map(|_| rest)?;
+        }
+        Ok(())
     }
 
     /// Number and value of the next field.
@@ -77,14 +83,7 @@ impl<'a> Fields<'a> {
         let value = match (tag & 7) as u8 {
             0 => Field::Varint(varint(&mut self.rest)?),
             1 => Field::Fixed64(u64::from_le_bytes(take(&mut self.rest)?)),
-            2 => {
-                let length = varint(&mut self.rest)?;
-                let length = usize::try_from(length).map_err(|_| Malformed::Truncated)?;
-                let (bytes, rest) =
-                    self.rest.split_at_checked(length).ok_or(Malformed::Truncated)?;
-                self.rest = rest;
-                Field::Bytes(bytes)
-            }
+            2 => Field::Bytes(bytes(&mut self.rest)?),
             5 => Field::Fixed32(u32::from_le_bytes(take(&mut self.rest)?)),
             other => return Err(Malformed::WireType(other)),
         };
@@ -116,6 +115,15 @@ pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
 /// Text, if it is some.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed::Text)
+}
+
+/// Bytes behind their length.
+#[inline]
+fn bytes<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let length = usize::try_from(varint(from)?).map_err(|_| Malformed::Truncated)?;
+    let (bytes, rest) = from.split_at_checked(length).ok_or(Malformed::Truncated)?;
+    *from = rest;
+    Ok(bytes)
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Malformed> {

@@ -62,9 +62,7 @@ pub(super) fn refuse_histogram(intake: &mut Intake<'_>) {
 /// not, they are gathered.
 fn split(message: &[u8]) -> Result<(Cow<'_, [u8]>, &[u8]), Malformed> {
     let mut fields = Fields::of(message);
-    while fields.at_bytes(1) {
-        fields.next()?;
-    }
+    fields.skip_bytes(1)?;
     let (labels, rest) = message.split_at(message.len() - fields.left());
     let mut gathered = Vec::new();
     loop {
