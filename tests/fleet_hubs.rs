@@ -1,4 +1,5 @@
-//! An agent of two hubs that loses the way to one of them: that one asks the other before it cries wolf.
+//! An agent of two hubs that loses the way to one of them: the other lets it in by the same token, and the one asks the
+//! other before it cries wolf.
 //!
 //! ```text
 //!          ┌─ bad line ─► the hub that is preferred ──is it there?──┐
@@ -10,15 +11,16 @@
 
 use std::{
     fs,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use bartizan_tests::{
-    DEADLINE, Daemon, Setup,
+    DEADLINE, Daemon, Setup, enrolment,
     proxy::{Line, Proxy},
     wait_for,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SERVER: &str = "edge-1";
 
@@ -37,19 +39,15 @@ async fn a_hub_that_is_cut_off_from_an_agent_asks_the_other_before_it_calls_it_o
     let hub_setups = [setup.beside(""), setup.beside("")];
     let lines =
         [Proxy::start(hub_setups[0].address).await, Proxy::start(hub_setups[1].address).await];
-    // A token that both hubs know: they are one group. Each makes its own at its first start.
-    for hub in &hub_setups {
-        hub.start().await.kill();
-    }
-    let token = |hub: &Setup| hub.state().join("admin-token");
-    fs::copy(token(&hub_setups[0]), token(&hub_setups[1])).unwrap();
+    // One hub makes a token for the group, and one for the agent; the other hears of both.
+    let first = hub_setups[0].start().await;
+    fs::write(group_token(&hub_setups), enrolment::add(&hub_setups[0], "*").await).unwrap();
+    let token = enrolment::add_tagged(&hub_setups[0], SERVER, json!({ "env": "prod" })).await;
+    drop(first);
     let hubs = [start(&hub_setups, 0, &lines).await, start(&hub_setups, 1, &lines).await];
     setup.configure(&format!(
-        "[[server]]\nname = \"{SERVER}\"\n\n[[server.collector]]\nplugin = \"load\"\n\n\
-         [[forward]]\nname = \"hub\"\nurls = [\"http://{}\", \"http://{}\"]\ntoken_file = \"{}\"\n",
-        lines[0].address,
-        lines[1].address,
-        token(&hub_setups[0]).display()
+        "[[server]]\nname = \"{SERVER}\"\n\n[[server.collector]]\nplugin = \"load\"\n\n{}",
+        enrolment::forward(&setup, &token, &[lines[0].address, lines[1].address])
     ));
     let mut agent = setup.start().await;
     let preferred = wait_for("a hub that has samples", DEADLINE, async || {
@@ -77,6 +75,9 @@ async fn a_hub_that_is_cut_off_from_an_agent_asks_the_other_before_it_calls_it_o
     assert!(unknown);
     assert_eq!(state(first).await.as_deref(), Some("unknown"));
     assert_eq!(state(other).await.as_deref(), Some("up"));
+    for hub in [first, other] {
+        assert_eq!(shown(hub).await.unwrap()["tags"], json!({ "env": "prod" }));
+    }
     let (_, node) = first
         .actors()
         .await
@@ -100,11 +101,25 @@ async fn a_hub_that_is_cut_off_from_an_agent_asks_the_other_before_it_calls_it_o
         let rules = incidents_by_rule(hub).await;
         assert_eq!(rules, ["server-offline"]);
     }
+
+    // Removed at one hub, it is removed at both.
+    enrolment::remove(&hub_setups[1], SERVER).await;
+    for hub in [first, other] {
+        wait_for("nobody of that name", DEADLINE, async || {
+            state(hub).await.is_none().then_some(())
+        })
+        .await;
+    }
+}
+
+/// The file of the token by which hubs ask each other.
+fn group_token(setups: &[Setup; 2]) -> PathBuf {
+    setups[0].folder().join("group-token")
 }
 
 /// Starts the hub at this place, which asks the other one.
 async fn start(setups: &[Setup; 2], place: usize, lines: &[Proxy; 2]) -> Daemon {
-    let token = setups[0].state().join("admin-token");
+    let token = group_token(setups);
     setups[place].configure(&format!(
         "[http]\npublic_url = \"http://{}\"\n\n\
          [fleet]\nhubs = [\"http://{}\"]\ntoken_file = \"{}\"\n\n\
@@ -118,10 +133,13 @@ async fn start(setups: &[Setup; 2], place: usize, lines: &[Proxy; 2]) -> Daemon 
 
 /// In which state a hub shows the agent.
 async fn state(hub: &Daemon) -> Option<String> {
+    Some(shown(hub).await?["state"].as_str().unwrap().to_owned())
+}
+
+/// How a hub shows the agent.
+async fn shown(hub: &Daemon) -> Option<Value> {
     let answer = hub.get("/servers").await;
-    let servers = answer["servers"].as_array().unwrap();
-    let server = servers.iter().find(|server| server["name"] == SERVER)?;
-    Some(server["state"].as_str().unwrap().to_owned())
+    answer["servers"].as_array().unwrap().iter().find(|it| it["name"] == SERVER).cloned()
 }
 
 /// Every incident of the agent's.

@@ -78,7 +78,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("enrol", &["config", "store"]),
     ("ingest", &["config", "enrol", "fleet", "store"]),
     ("forward", &["config", "store", "supervision", "trust"]),
-    ("fleet", &["server", "config", "supervision", "store", "alert", "live", "plugin", "trust"]),
+    (
+        "fleet",
+        &["server", "config", "supervision", "store", "alert", "live", "plugin", "trust", "enrol"],
+    ),
     (
         "http",
         &[

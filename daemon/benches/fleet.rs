@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use bartizan::{
     alert::{Alert, AlertActor, AlertArguments},
     config::Config,
+    enrol::TokenPort,
     fleet::{FleetActor, FleetArguments, FleetPort, Ports},
     live::{
         Live, LiveActor, LiveArguments, LiveReader,
@@ -113,6 +114,7 @@ async fn start(catalog: &Arc<Catalog>) -> (FleetPort, LiveReader) {
     let config = Arc::new(config);
     let alert = Alert::restored(Default::default(), config.clone(), "hub".into());
     let ports = Ports {
+        tokens: TokenPort::default(),
         plugins: PluginPort::default(),
         store,
         live: port.clone(),

@@ -25,6 +25,27 @@ pub async fn add_again(hub: &Setup, server: &str) -> String {
     ask(hub, json!({ "name": server, "again": true })).await
 }
 
+/// Makes a token for a server of these tags.
+///
+/// # Panics
+///
+/// When it is refused; the text says what the hub answered.
+pub async fn add_tagged(hub: &Setup, server: &str, tags: Value) -> String {
+    ask(hub, json!({ "name": server, "tags": tags })).await
+}
+
+/// Removes a server, as an administrator of a running hub does.
+///
+/// # Panics
+///
+/// When it is refused; the text says what the hub answered.
+pub async fn remove(hub: &Setup, server: &str) {
+    let socket = hub.state().join("control.sock");
+    let path = format!("/api/v1/servers/{}", http::escape(server));
+    let answer = http::over_control(&socket, Method::DELETE, &path, String::new()).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
 async fn ask(hub: &Setup, wish: Value) -> String {
     let (socket, body) = (hub.state().join("control.sock"), wish.to_string());
     let answer = http::over_control(&socket, Method::POST, "/api/v1/servers", body).await.unwrap();

@@ -43,7 +43,9 @@ pub struct Enrolment {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) shown: Enrolment,
-    hash: Hash,
+    pub(super) hash: Hash,
+    /// When its server, or its right, was last changed: later than the change before, whatever the clock says.
+    pub(super) changed_ms: i64,
     grant: Grant,
     /// When it was last kept that it was used.
     used_kept_ms: i64,
@@ -59,6 +61,8 @@ struct Row {
     #[serde(default)]
     tags: BTreeMap<String, String>,
     made_ms: i64,
+    #[serde(default)]
+    changed_ms: i64,
     connected_ms: Option<i64>,
     known_ms: Option<i64>,
     first_sample_ms: Option<i64>,
@@ -89,15 +93,15 @@ impl Entry {
             revoked_ms: None,
             error: None,
         };
-        Self::of(shown, hash)
+        Self::of(shown, hash, now_ms)
     }
 
-    fn of(shown: Enrolment, hash: Hash) -> Self {
+    fn of(shown: Enrolment, hash: Hash, changed_ms: i64) -> Self {
         let names = std::iter::once(&shown.name).chain(&shown.former).cloned();
         let renamed = !shown.former.is_empty();
         let grant = Grant { id: shown.id.clone(), servers: names.collect(), renamed };
         let used_kept_ms = shown.used_ms.unwrap_or(i64::MIN);
-        Self { shown, hash, grant, used_kept_ms }
+        Self { shown, hash, changed_ms, grant, used_kept_ms }
     }
 
     /// The token that is kept so; `None` if it is not understood.
@@ -117,7 +121,9 @@ impl Entry {
             revoked_ms: row.revoked_ms,
             error: row.error,
         };
-        Some(Self::of(shown, hash))
+        // What was kept before anybody asked when it was changed.
+        let changed_ms = row.changed_ms.max(row.made_ms).max(row.revoked_ms.unwrap_or(i64::MIN));
+        Some(Self::of(shown, hash, changed_ms))
     }
 
     /// As it is kept. From here on its use counts as kept.
@@ -130,6 +136,7 @@ impl Entry {
             former: shown.former,
             tags: shown.tags,
             made_ms: shown.made_ms,
+            changed_ms: self.changed_ms,
             connected_ms: shown.connected_ms,
             known_ms: shown.known_ms,
             first_sample_ms: shown.first_sample_ms,
@@ -153,26 +160,42 @@ impl Entry {
         self.shown.revoked_ms.is_none()
     }
 
+    /// The same token with these names of former times, revoked then, changed last then.
+    pub(super) fn with(
+        self,
+        former: Vec<String>,
+        revoked_ms: Option<i64>,
+        changed_ms: i64,
+    ) -> Self {
+        Self::of(Enrolment { former, revoked_ms, ..self.shown }, self.hash, changed_ms)
+    }
+
     /// The same token for a server that is called `to` now.
-    pub(super) fn renamed(&self, to: &str, former_max: usize) -> Self {
+    pub(super) fn renamed(&self, to: &str, former_max: usize, now_ms: i64) -> Self {
         let mut shown = self.shown.clone();
         shown.former.retain(|name| name != to);
         shown.former.insert(0, std::mem::replace(&mut shown.name, to.into()));
         shown.former.truncate(former_max);
-        Self::of(shown, self.hash)
+        Self::of(shown, self.hash, self.after(now_ms))
     }
 
     /// The same token without `name` among those that the server was called.
-    pub(super) fn without_former(&self, name: &str) -> Self {
+    pub(super) fn without_former(&self, name: &str, now_ms: i64) -> Self {
         let mut shown = self.shown.clone();
         shown.former.retain(|former| former != name);
-        Self::of(shown, self.hash)
+        Self::of(shown, self.hash, self.after(now_ms))
     }
 
     pub(super) fn revoked(&self, now_ms: i64) -> Self {
         let mut revoked = self.clone();
         revoked.shown.revoked_ms.get_or_insert(now_ms);
+        revoked.changed_ms = self.after(now_ms);
         revoked
+    }
+
+    /// The time of a change that is made at `now_ms`.
+    fn after(&self, now_ms: i64) -> i64 {
+        now_ms.max(self.changed_ms.saturating_add(1))
     }
 
     /// A request came with a token that begins as this one does. Whether that is worth keeping.

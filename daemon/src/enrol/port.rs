@@ -13,6 +13,7 @@ use super::{
     messages::{EnrolError, Grant, TokenFault},
     register::{Plan, Register},
     secret::{self, Secret},
+    sharing::{SharedToken, Shift},
 };
 use crate::{
     series::now_ms,
@@ -29,6 +30,8 @@ pub struct TokenPort(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     register: Mutex<Register>,
+    /// Tells this start from every other one.
+    boot: u64,
     /// Changes are planned, kept and made one after the other.
     turn: Turn<()>,
     states: StatePort,
@@ -49,7 +52,8 @@ impl TokenPort {
     /// The tokens that were `kept`, by keys that begin with `t`; changes are kept in `states`.
     pub fn restored(kept: BTreeMap<Vec<u8>, Vec<u8>>, states: StatePort) -> Self {
         let register = Mutex::new(Register::restored(kept));
-        Self(Arc::new(Shared { register, turn: Turn::default(), states }))
+        let boot = now_ms().cast_unsigned();
+        Self(Arc::new(Shared { register, boot, turn: Turn::default(), states }))
     }
 
     /// What `token`, as a request brought it, allows, or why it allows nothing; notes that its machine has been
@@ -111,7 +115,29 @@ impl TokenPort {
 
     /// Gives the token of `from` to `to`, which its machine may go on to call by the former name.
     pub async fn rename(&self, from: &str, to: &str) -> Result<(), EnrolError> {
-        self.change(|register| register.rename(from, to)).await
+        self.change(|register| register.rename(from, to, now_ms())).await
+    }
+
+    /// What changes with every change of a token, in words that mean nothing to anybody else.
+    pub fn revision(&self) -> String {
+        format!("{:x}-{}", self.0.boot, self.register().changes)
+    }
+
+    /// What another hub of the group is told.
+    pub fn shared(&self) -> Vec<SharedToken> {
+        self.register().shared()
+    }
+
+    /// Takes in what another hub of the group has told; answers what has changed by it.
+    pub async fn take_told(&self, told: Vec<SharedToken>) -> Result<Vec<Shift>, EnrolError> {
+        let mut shifts = Vec::new();
+        self.change(|register| {
+            let plan = register.told(told);
+            shifts = register.shifts(&plan);
+            Ok(plan)
+        })
+        .await?;
+        Ok(shifts)
     }
 
     /// Keeps how far machines have come, if any has come further. Called now and then, and at the end.
@@ -129,6 +155,9 @@ impl TokenPort {
     ) -> Result<(), EnrolError> {
         let _turn = self.0.turn.lock().await;
         let mut plan = plan(&self.register())?;
+        if plan.is_empty() {
+            return Ok(());
+        }
         self.keep(plan.changes()).await?;
         self.register().make(plan);
         Ok(())

@@ -10,6 +10,7 @@ use super::{
     messages::{EnrolError, Grant, TokenFault},
     name::{check_name, check_tags},
     secret::{Hash, Secret},
+    sharing::{SharedToken, Shift},
 };
 use crate::store::StateChanges;
 
@@ -18,6 +19,8 @@ const KEY: u8 = b't';
 /// Most tokens that count.
 pub(super) const TOKENS_MAX: usize = 20_000;
 /// Most revoked ones that are still known, so that their holders hear why they are refused.
+///
+/// A hub that was away while more were revoked would tell the others of a token that they have forgotten.
 const REVOKED_MAX: usize = 1_000;
 /// Most former names of a server under which its machine may still write.
 const FORMER_MAX: usize = 8;
@@ -30,6 +33,8 @@ pub(super) struct Register {
     unkept: BTreeSet<Arc<str>>,
     /// Requests with a token that allows nothing.
     pub(super) wrong: u64,
+    /// Changes since the start.
+    pub(super) changes: u64,
 }
 
 /// A change that has been thought through: made once the disk has it.
@@ -167,7 +172,7 @@ impl Register {
                     let (name, now) = (name.into(), other.clone());
                     return Err(EnrolError::Former { name, now });
                 }
-                entries.push(entry.without_former(name));
+                entries.push(entry.without_former(name, now_ms));
             }
         }
         entries.push(new);
@@ -181,7 +186,7 @@ impl Register {
     }
 
     /// The server `from` is called `to` from now on; its machine may go on by the former name.
-    pub(super) fn rename(&self, from: &str, to: &str) -> Result<Plan, EnrolError> {
+    pub(super) fn rename(&self, from: &str, to: &str, now_ms: i64) -> Result<Plan, EnrolError> {
         check_name(to).map_err(EnrolError::Name)?;
         if [from, to].iter().any(|name| name.contains('*')) {
             let detail = "a token for many servers (`*`) has no name to be changed; make a new one";
@@ -190,12 +195,43 @@ impl Register {
         if let Some(other) = self.counting_of(to).next() {
             return Err(EnrolError::Exists { name: to.into(), id: other.shown.id.clone() });
         }
-        let entries = self.counting_of(from).map(|entry| entry.renamed(to, FORMER_MAX)).collect();
+        let entries =
+            self.counting_of(from).map(|entry| entry.renamed(to, FORMER_MAX, now_ms)).collect();
         self.some_plan(from, entries)
+    }
+
+    /// What another hub of the group is told.
+    pub(super) fn shared(&self) -> Vec<SharedToken> {
+        self.entries.values().map(SharedToken::of).collect()
+    }
+
+    /// What becomes of the tokens by what another hub has `told`. What makes no sense, or is too much, is left out.
+    pub(super) fn told(&self, told: Vec<SharedToken>) -> Plan {
+        let mut room = TOKENS_MAX.saturating_sub(self.counting());
+        let mut entries = Vec::new();
+        for told in told.into_iter().filter_map(SharedToken::entry) {
+            match self.entries.get(&told.shown.id) {
+                Some(known) => entries.extend(known.merged(&told)),
+                None if told.counts() && room == 0 => {}
+                None => {
+                    room -= usize::from(told.counts());
+                    entries.push(told);
+                }
+            }
+        }
+        self.plan(entries)
+    }
+
+    /// What a plan makes of the tokens that it changes.
+    pub(super) fn shifts(&self, plan: &Plan) -> Vec<Shift> {
+        let before = |entry: &Entry| self.entries.get(&entry.shown.id).map(|it| it.shown.clone());
+        let entries = plan.entries.iter();
+        entries.map(|it| Shift { before: before(it), after: it.shown.clone() }).collect()
     }
 
     /// Makes a change that is on the disk now.
     pub(super) fn make(&mut self, plan: Plan) {
+        self.changes += 1;
         for mut entry in plan.entries {
             // What has come since the plan was made is not to be forgotten.
             if let Some(known) = self.entries.get(&entry.shown.id) {
@@ -243,6 +279,11 @@ impl Register {
 }
 
 impl Plan {
+    /// Whether it changes nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.forgotten.is_empty()
+    }
+
     /// What the disk is to keep of it.
     pub(super) fn changes(&mut self) -> StateChanges {
         let mut changes = StateChanges::default();

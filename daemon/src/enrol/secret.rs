@@ -28,11 +28,7 @@ impl<'a> Secret<'a> {
     /// `text`, if it has the form of a token.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (id, bits) = text.strip_prefix(BEGINNING)?.split_once('_')?;
-        let is_hex = |text: &str, length| {
-            text.len() == length
-                && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        };
-        (is_hex(id, ID) && is_hex(bits, BITS)).then_some(Self { id, whole: text })
+        (is_id(id) && is_hex(bits, BITS)).then_some(Self { id, whole: text })
     }
 
     pub(super) fn hash(&self) -> Hash {
@@ -47,6 +43,15 @@ pub(super) fn random() -> Result<(String, Arc<str>), getrandom::Error> {
     let digits = hex(&bytes);
     let (id, bits) = digits.split_at(ID);
     Ok((format!("{BEGINNING}{id}_{bits}"), id.into()))
+}
+
+/// Whether a token may be called so.
+pub(super) fn is_id(text: &str) -> bool {
+    is_hex(text, ID)
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 impl Hash {

@@ -35,9 +35,17 @@ impl World {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), EnrolError> {
-        let plan = self.register.rename(from, to)?;
+        let plan = self.register.rename(from, to, 0)?;
         self.make(plan);
         Ok(())
+    }
+
+    /// Hears of all tokens of `other`; how many change by it.
+    fn hear(&mut self, other: &Self) -> usize {
+        let plan = self.register.told(other.register.shared());
+        let changed = self.register.shifts(&plan).len();
+        self.make(plan);
+        changed
     }
 
     fn keep_progress(&mut self) {
@@ -101,7 +109,7 @@ fn a_machine_goes_on_by_the_former_name_until_another_gets_it() {
     let grant = world.register.judge(&token, 1).unwrap();
     assert_eq!((grant.stored_as("a"), grant.stored_as("b")), (Some("b"), Some("b")));
     assert_eq!((grant.stored_as("c"), grant.only_server()), (None, Some("b")));
-    assert!(matches!(world.register.rename("a", "c"), Err(EnrolError::Unknown(_))));
+    assert!(matches!(world.register.rename("a", "c", 1), Err(EnrolError::Unknown(_))));
 
     assert!(matches!(world.add("a", false, 2), Err(EnrolError::Former { .. })));
     world.add("a", true, 2).unwrap();
@@ -167,7 +175,62 @@ fn use_is_kept_now_and_then_and_progress_at_once() {
     assert_eq!(world.register.of("a").unwrap().error.as_ref().unwrap().0.len(), 500);
 }
 
+#[test]
+fn what_one_hub_makes_or_revokes_the_other_knows_and_what_makes_no_sense_nobody() {
+    let (mut one, mut other) = (World::default(), World::default());
+    let token = one.add("web-1", false, 10).unwrap();
+    one.register.judge(&token, 11).unwrap();
+    assert_eq!((other.hear(&one), other.hear(&one)), (1, 0));
+    assert_eq!(other.register.of("web-1").unwrap().known_ms, None, "how far it came there");
+    other.restart();
+    assert!(other.register.judge(&token, 12).unwrap().may_write("web-1"));
+
+    let plan = other.register.remove("web-1", 5).unwrap();
+    other.make(plan);
+    assert_eq!((one.hear(&other), other.hear(&one)), (1, 0));
+    assert_eq!(one.register.judge(&token, 13), Err(TokenFault::Revoked));
+    assert_eq!(one.register.of("web-1").unwrap().known_ms, Some(11));
+
+    let told = serde_json::to_value(&one.register.shared()[0]).unwrap();
+    for (key, wrong) in [("id", "x"), ("hash", "00"), ("name", ""), ("hash", &*"0".repeat(64))] {
+        let mut told = told.clone();
+        (told[key], told["revoked_ms"]) = (wrong.into(), serde_json::Value::Null);
+        let plan = one.register.told(vec![serde_json::from_value(told).unwrap()]);
+        assert!(plan.is_empty(), "{key} {wrong}");
+    }
+}
+
 proptest! {
+    /// Whatever is done at three hubs, and whoever hears of it meanwhile: all end with the same.
+    #[test]
+    fn hubs_that_hear_of_each_other_agree(
+        deeds in proptest::collection::vec((0..3_usize, 0..3_usize, 0..5_u8, 0..2_usize), 0..40)
+    ) {
+        let mut worlds = [World::default(), World::default(), World::default()];
+        for (at, (hub, other, deed, name)) in deeds.into_iter().enumerate() {
+            let (now_ms, names) = (at as i64, [["a", "b"], ["b", "a"]][name]);
+            match deed {
+                0 => drop(worlds[hub].add(names[0], true, now_ms)),
+                1 => drop(worlds[hub].rename(names[0], names[1])),
+                2 => if let Ok(plan) = worlds[hub].register.remove(names[0], now_ms) {
+                    worlds[hub].make(plan);
+                },
+                _ if hub != other => {
+                    let [one, other] = worlds.get_disjoint_mut([hub, other]).unwrap();
+                    one.hear(other);
+                }
+                _ => worlds[hub].restart(),
+            }
+        }
+        for (hub, other) in [(0, 1), (0, 2), (1, 0), (2, 0)] {
+            let [one, other] = worlds.get_disjoint_mut([hub, other]).unwrap();
+            one.hear(other);
+        }
+        let [one, two, three] = worlds.map(|world| world.register.shared());
+        proptest::prop_assert_eq!(&one, &two);
+        proptest::prop_assert_eq!(&one, &three);
+    }
+
     /// Whatever is done, a crash changes nothing that counts.
     #[test]
     fn the_disk_knows_what_memory_knows(

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     alert::messages::AlertPort,
     config::{Config, RuleConfig, shared_rules},
+    enrol::TokenPort,
     live::messages::{LivePort, LiveUpdate},
     plugin::PluginPort,
     series::Catalog,
@@ -63,6 +64,8 @@ pub struct Ports {
     pub fleet: FleetPort,
     /// Keeps who is known.
     pub states: StatePort,
+    /// Which tokens let whom in.
+    pub tokens: TokenPort,
 }
 
 /// What the fleet remembers between messages.
@@ -103,7 +106,7 @@ impl Actor for FleetActor {
             let _ = mailbox.cast(FleetMessage::Child(event));
         });
         let keeping = Keeping::new(ports.fleet.clone(), ports.states.clone());
-        let peers = Peers::new(ports.fleet.clone());
+        let peers = Peers::new(ports.fleet.clone(), ports.tokens.clone());
         let mut fleet = Fleet {
             this_machine,
             ports,

@@ -1,4 +1,5 @@
-//! One question to another hub, with limits on all of it: of whom of these has something come there, and when?
+//! Questions to another hub, with limits on all of it: of whom of these has something come there, and when? And which
+//! tokens are known there?
 
 use std::{
     collections::HashMap,
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, Url, header, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header, redirect};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::Mutex,
@@ -18,6 +19,7 @@ use tokio::{
 
 use crate::{
     config::{FleetConfig, certificates, read_secret},
+    enrol::SharedToken,
     trust,
 };
 
@@ -33,7 +35,8 @@ const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
 /// Another hub.
 pub(super) struct Hub {
     name: Arc<str>,
-    url: String,
+    /// What its addresses begin with.
+    base: String,
     config: FleetConfig,
     /// The client, and when it was made.
     made: Mutex<Option<(Instant, Client)>>,
@@ -59,7 +62,10 @@ pub(super) enum InquiryError {
     #[error("failed to ask {hub}: {why}")]
     Lost { hub: Arc<str>, why: String },
     /// It answers otherwise.
-    #[error("{hub} answers {status}: see that fleet.token_file holds a token that it knows")]
+    #[error(
+        "{hub} answers {status}: see that fleet.token_file holds a token that it knows, and that may write every \
+         server (`bartizan server add '*'`)"
+    )]
     Refused { hub: Arc<str>, status: u16 },
     /// Its answer is no answer.
     #[error("{hub} answers what is no answer of a hub: {why}")]
@@ -77,9 +83,29 @@ struct Answer {
 }
 
 #[derive(Deserialize)]
+struct Shared {
+    tokens: Vec<SharedToken>,
+}
+
+#[derive(Deserialize)]
 struct Known {
     name: String,
     silent_ms: u64,
+}
+
+/// What stands before an answer.
+struct Head {
+    status: StatusCode,
+    /// What it is known by, where that is said.
+    revision: Option<String>,
+}
+
+impl Head {
+    fn of(response: &Response) -> Self {
+        let revision = response.headers().get(header::ETAG);
+        let revision = revision.and_then(|revision| revision.to_str().ok()).map(str::to_owned);
+        Self { status: response.status(), revision }
+    }
 }
 
 impl Hub {
@@ -87,12 +113,7 @@ impl Hub {
     pub(super) fn new(url: &str, config: &FleetConfig) -> Self {
         let host = Url::parse(url).ok().and_then(|url| Some(url.host_str()?.to_owned()));
         let name = host.as_deref().unwrap_or(url).into();
-        Self {
-            name,
-            url: format!("{url}/api/v1/seen"),
-            config: config.clone(),
-            made: Mutex::default(),
-        }
+        Self { name, base: format!("{url}/api/v1"), config: config.clone(), made: Mutex::default() }
     }
 
     /// The host of its address.
@@ -102,14 +123,38 @@ impl Hub {
 
     /// Asks it of `servers`; those of whom it knows nothing are left out.
     pub(super) async fn ask(&self, servers: &[Arc<str>]) -> Result<Vec<Seen>, InquiryError> {
-        let lost = |why: &str| InquiryError::Lost { hub: self.name.clone(), why: why.into() };
         let began = Instant::now();
-        let answer = timeout(DEADLINE, self.post(servers)).await;
-        let answer = answer.map_err(|_| lost("it does not answer in time")).flatten();
-        if answer.is_err() {
-            *self.made.lock().await = None;
+        let body = serde_json::to_vec(&Question { servers })
+            .map_err(|error| InquiryError::Client(error.to_string()))?;
+        let url = format!("{}/seen", self.base);
+        let question = |client: &Client| {
+            client.post(&url).header(header::CONTENT_TYPE, "application/json").body(body.clone())
+        };
+        let (_, answer) = self.within_deadline(question).await?;
+        self.read(&answer, servers, began)
+    }
+
+    /// Asks which tokens it knows, where they are others than those of the revision `known`; the answer has a revision
+    /// of its own.
+    pub(super) async fn ask_tokens(
+        &self,
+        known: Option<&str>,
+    ) -> Result<Option<(Option<String>, Vec<SharedToken>)>, InquiryError> {
+        let url = format!("{}/tokens/shared", self.base);
+        let question = |client: &Client| {
+            let request = client.get(&url);
+            match known {
+                Some(known) => request.header(header::IF_NONE_MATCH, known),
+                None => request,
+            }
+        };
+        let (response, answer) = self.within_deadline(question).await?;
+        if response.status == StatusCode::NOT_MODIFIED {
+            return Ok(None);
         }
-        self.read(&answer?, servers, began)
+        let Shared { tokens } =
+            serde_json::from_slice(&answer).map_err(|error| self.strange(error))?;
+        Ok(Some((response.revision, tokens)))
     }
 
     /// What `bytes` say of `servers`; the question left at `began`.
@@ -119,9 +164,7 @@ impl Hub {
         servers: &[Arc<str>],
         began: Instant,
     ) -> Result<Vec<Seen>, InquiryError> {
-        let answer: Answer = serde_json::from_slice(bytes).map_err(|error| {
-            InquiryError::Strange { hub: self.name.clone(), why: error.to_string() }
-        })?;
+        let answer: Answer = serde_json::from_slice(bytes).map_err(|error| self.strange(error))?;
         let asked: HashMap<&str, &Arc<str>> =
             servers.iter().map(|server| (&**server, server)).collect();
         let seen = |known: Known| {
@@ -132,7 +175,24 @@ impl Hub {
         Ok(answer.servers.into_iter().filter_map(seen).collect())
     }
 
-    async fn post(&self, servers: &[Arc<str>]) -> Result<Vec<u8>, InquiryError> {
+    /// Asks, and waits no longer than all of it may take.
+    async fn within_deadline(
+        &self,
+        question: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<(Head, Vec<u8>), InquiryError> {
+        let why = || "it does not answer in time".to_owned();
+        let lost = |_| InquiryError::Lost { hub: self.name.clone(), why: why() };
+        let answer = timeout(DEADLINE, self.send(question)).await.map_err(lost).flatten();
+        if answer.is_err() {
+            *self.made.lock().await = None;
+        }
+        answer
+    }
+
+    async fn send(
+        &self,
+        question: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<(Head, Vec<u8>), InquiryError> {
         let lost = |error: reqwest::Error| {
             let error = error.without_url();
             let fault = trust::fault("fleet.ca_file", &error, &self.name);
@@ -141,27 +201,25 @@ impl Hub {
         };
         let client = self.client().await?;
         let token = self.file("token_file", &self.config.token_file, read_secret).await?;
-        let body = serde_json::to_vec(&Question { servers })
-            .map_err(|error| InquiryError::Client(error.to_string()))?;
-        let request = client
-            .post(&self.url)
-            .bearer_auth(token.unwrap_or_default())
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body);
+        let request = question(&client).bearer_auth(token.unwrap_or_default());
         let mut response = request.send().await.map_err(lost)?;
-        if !response.status().is_success() {
-            let status = response.status().as_u16();
+        let head = Head::of(&response);
+        if !head.status.is_success() && head.status != StatusCode::NOT_MODIFIED {
+            let status = head.status.as_u16();
             return Err(InquiryError::Refused { hub: self.name.clone(), status });
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if bytes.len() + chunk.len() > ANSWER_MAX {
-                let why = format!("it has more than {ANSWER_MAX} bytes");
-                return Err(InquiryError::Strange { hub: self.name.clone(), why });
+                return Err(self.strange(format!("it has more than {ANSWER_MAX} bytes")));
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(bytes)
+        Ok((head, bytes))
+    }
+
+    fn strange(&self, why: impl ToString) -> InquiryError {
+        InquiryError::Strange { hub: self.name.clone(), why: why.to_string() }
     }
 
     /// The client, made anew where it is old.
@@ -177,7 +235,7 @@ impl Hub {
         let own = own.unwrap_or_default();
         // Of the system's authorities there are hundreds to be read, which a hub without TLS does not need.
         let trusted =
-            if self.url.starts_with("https:") { trust::with_system(own).await } else { own };
+            if self.base.starts_with("https:") { trust::with_system(own).await } else { own };
         let tls = trust::client(&trusted, None).map_err(|error| failed(error.to_string()))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)

@@ -18,6 +18,7 @@
 //! - A server actor that keeps falling is quarantined and never takes the fleet along.
 //! - Of servers that fall silent other hubs are asked, if the configuration names any, before they are offline. A hub
 //!   that does not answer has no say, and is waited for by nobody.
+//! - Hubs of a group know each other's tokens within seconds, so that an agent is let in by each.
 //! - The actor sees no sample.
 
 mod actor;
@@ -28,6 +29,7 @@ mod membership;
 mod messages;
 mod peers;
 mod port;
+mod sharing;
 #[cfg(test)]
 mod tests;
 

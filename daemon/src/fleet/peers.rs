@@ -1,6 +1,7 @@
-//! Other hubs, which are asked of servers that have fallen silent here: beside the fleet, which waits for none of them.
+//! Other hubs, which are asked for their tokens, and of servers that have fallen silent here: beside the fleet, which
+//! waits for none of them.
 //!
-//! Each is asked by itself, and only while somebody is missed. One that does not answer has no say.
+//! Each is asked by itself; of servers, only while somebody is missed. One that does not answer has no say.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +11,9 @@ use tracing::{info, warn};
 use super::{
     FleetPort,
     inquiry::{Hub, InquiryError, Seen},
+    sharing::Sharing,
 };
-use crate::{config::FleetConfig, server::Sighting};
+use crate::{config::FleetConfig, enrol::TokenPort, server::Sighting};
 
 /// A hub is not asked more often.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -19,6 +21,7 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 /// All other hubs.
 pub(super) struct Peers {
     fleet: FleetPort,
+    tokens: TokenPort,
     config: FleetConfig,
     peers: Vec<Peer>,
 }
@@ -30,12 +33,13 @@ struct Peer {
     asking: Option<JoinHandle<Result<Vec<Seen>, InquiryError>>>,
     /// What was wrong with its last answer.
     fault: Option<String>,
+    sharing: Sharing,
 }
 
 impl Peers {
     /// Nobody is asked yet.
-    pub(super) fn new(fleet: FleetPort) -> Self {
-        Self { fleet, config: FleetConfig::default(), peers: Vec::new() }
+    pub(super) fn new(fleet: FleetPort, tokens: TokenPort) -> Self {
+        Self { fleet, tokens, config: FleetConfig::default(), peers: Vec::new() }
     }
 
     /// Those that `config` names are asked from now on.
@@ -51,6 +55,7 @@ impl Peers {
     /// Passes on what was answered, and asks who is to be asked.
     pub(super) async fn look(&mut self, now: Instant) {
         for peer in &mut self.peers {
+            peer.sharing.look(&peer.hub, &self.tokens, &self.fleet, now).await;
             for seen in peer.answer().await {
                 let sighting = Sighting { hub: peer.hub.name().clone(), at: seen.at };
                 self.fleet.seen_elsewhere(&seen.server, sighting);
@@ -71,7 +76,8 @@ impl Peers {
 
 impl Peer {
     fn new(hub: Hub) -> Self {
-        Self { hub: Arc::new(hub), asked_at: None, asking: None, fault: None }
+        let sharing = Sharing::default();
+        Self { hub: Arc::new(hub), asked_at: None, asking: None, fault: None, sharing }
     }
 
     fn is_due(&self, now: Instant) -> bool {

@@ -43,6 +43,7 @@ mod reply;
 mod routes;
 mod seen;
 mod servers;
+mod sharing;
 mod strangers;
 mod stream;
 mod targets;

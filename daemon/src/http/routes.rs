@@ -15,7 +15,7 @@ use super::{
     context::{Context, Visit},
     enrol, ingest, query,
     reply::{Problem, json, secured},
-    seen, servers, stream,
+    seen, servers, sharing, stream,
     targets::TargetsView,
     views::{ActorView, HealthView, PluginsView},
 };
@@ -29,8 +29,8 @@ pub(super) fn all(context: &Arc<Context>) -> Routes {
     let public = public.or(enrol::own_route(context)).unify();
     // Who writes has a right that is judged by what is written.
     let written = warp::path!("api" / "v1" / ..).and(ingest::routes(context));
-    let written =
-        written.or(ingest::otlp_route(context)).unify().or(seen::route(context)).unify().boxed();
+    let written = written.or(ingest::otlp_route(context)).unify().or(seen::route(context)).unify();
+    let written = written.or(sharing::route(context)).unify().boxed();
     let public = public.or(written).unify().boxed();
     let v1 = warp::path!("api" / "v1" / ..).and(api_routes(context));
     let rest = v1.or(metrics_route(context)).unify().or(page_route(context)).unify();

@@ -47,6 +47,11 @@ impl Writer {
         if self.is_administrator { Some(server) } else { self.grant.stored_as(server) }
     }
 
+    /// Whether it may write whatever there is.
+    pub fn may_write_all(&self) -> bool {
+        self.is_administrator || self.grant.servers.iter().any(|name| name == "*")
+    }
+
     /// The one server that it may write, where there is but one.
     pub(super) fn only_server(&self) -> Option<&str> {
         self.grant.only_server()

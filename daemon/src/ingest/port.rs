@@ -256,11 +256,24 @@ impl Ingest {
             // It was here before or is too old: that its sender is there is all that is new.
             servers.iter().for_each(|server| self.0.fleet.turned_away(server));
             arrived.frames.clear();
+        } else {
+            servers.iter().for_each(|server| self.introduce(server));
         }
         if !(arrived.frames.is_empty() && arrived.gaps.is_empty()) {
             self.0.fleet.arrived(arrived);
         }
         Ok(kept)
+    }
+
+    /// Gives a server that has not written here before the tags that its token has, which another hub may have made.
+    fn introduce(&self, server: &str) {
+        if self.0.fleet.knows(server) {
+            return;
+        }
+        let known = self.0.tokens.enrolment(server).filter(|known| known.revoked_ms.is_none());
+        if let Some(known) = known.filter(|known| !known.tags.is_empty()) {
+            self.0.fleet.describe(server, known.tags);
+        }
     }
 
     fn note(&self, writer: &Writer, account: &Account, outcome: &Outcome) {

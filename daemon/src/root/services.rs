@@ -163,6 +163,7 @@ fn fleet(
         alerts: opened.alert.port(),
         fleet: opened.fleet.clone(),
         states: opened.states.clone(),
+        tokens: opened.tokens.clone(),
     };
     let (config, this_machine) = (config.clone(), opened.this_machine.clone());
     move |node| FleetArguments {

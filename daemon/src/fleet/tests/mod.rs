@@ -18,6 +18,7 @@ use super::{FleetActor, FleetArguments, FleetMessage, FleetPort, Ports, SERVERS_
 use crate::{
     alert::Alert,
     config::Config,
+    enrol::TokenPort,
     live::messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
     plugin::PluginPort,
     series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, now_ms},
@@ -60,6 +61,7 @@ impl Rig {
         let (live, shown) = LivePort::new(100_000);
         let tree = Tree::default();
         let ports = Ports {
+            tokens: TokenPort::default(),
             // Nobody serves these ports: no plugin ever starts.
             plugins: PluginPort::default(),
             store,

@@ -211,6 +211,36 @@ async fn another_hub_is_told_of_those_servers_that_its_token_may_write() {
     );
 }
 
+#[tokio::test]
+async fn another_hub_is_told_all_tokens_if_its_own_may_write_every_server() {
+    let folder = TempDir::new().unwrap();
+    let rig = enrolling(&folder).await;
+    let mut tokens = Vec::new();
+    for name in ["*", "web-*"] {
+        let wish = format!(r#"{{"name": "{name}"}}"#);
+        let added = admin(&rig, "POST", "/servers", &wish).await.json();
+        tokens.push(added["token"].as_str().unwrap().to_owned());
+    }
+    let ask = async |token: &str, more: &str| {
+        let head = format!("GET /api/v1/tokens/shared HTTP/1.1\r\nhost: {}\r\n", rig.address);
+        let more = format!("authorization: Bearer {token}\r\n{more}");
+        rig.ask_with(&format!("{head}{more}"), "").await
+    };
+    let told = ask(&tokens[0], "").await;
+    let shared = told.json()["tokens"].as_array().unwrap().clone();
+    assert_eq!((told.status, shared.len()), (200, 2));
+    assert!(tokens.iter().all(|token| !told.body.contains(&token[12..])), "no token travels");
+    let few = ask(&tokens[1], "").await;
+    assert_eq!((few.status, &few.json()["error"]), (403, &json!("not_every_server")));
+    assert_eq!(ask("bz_nonsense", "").await.status, 401);
+
+    let revision = told.header("etag").unwrap().to_owned();
+    let known = format!("if-none-match: {revision}\r\n");
+    assert_eq!(ask(&rig.token, &known).await.status, 304);
+    admin(&rig, "DELETE", "/servers/web-*", "").await;
+    assert_eq!(ask(&rig.token, &known).await.status, 200);
+}
+
 async fn enrolling(folder: &TempDir) -> Rig {
     Rig::enrolling(TokenPort::restored(Default::default(), store(folder).await)).await
 }
