@@ -172,7 +172,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let setup = Setup::new("").plugin(&dial::plugin());
+        let setup = Setup::in_company("").plugin(&dial::plugin());
         let mut dials = Dials::new(setup.folder(), "web-1");
         dials.turn("main", 1.0);
         Self { setup, dials }

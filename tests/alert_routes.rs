@@ -20,7 +20,7 @@ const RULE: &str = "[[rule]]\nname = \"dial\"\nmetric = \"dial_value\"\n\
 
 #[tokio::test]
 async fn routes_choose_by_level_and_tag_and_go_on_where_they_say_so() {
-    let setup = Setup::new("").plugin(&dial::plugin());
+    let setup = Setup::in_company("").plugin(&dial::plugin());
     let sink = Sink::start().await;
     let mut prod = Dials::new(setup.folder(), "web-1");
     let mut dev = Dials::new(setup.folder(), "web-2");
@@ -57,7 +57,7 @@ async fn routes_choose_by_level_and_tag_and_go_on_where_they_say_so() {
 
 #[tokio::test]
 async fn incidents_that_begin_together_share_a_notice() {
-    let setup = Setup::new("").plugin(&dial::plugin());
+    let setup = Setup::in_company("").plugin(&dial::plugin());
     let sink = Sink::start().await;
     let mut dials = Dials::new(setup.folder(), "web-1");
     dials.turn("a", 1.0);
@@ -88,7 +88,7 @@ async fn incidents_that_begin_together_share_a_notice() {
 /// What comes after hours and days is tested in the daemon, where time is a number; here it is a real minute.
 #[tokio::test]
 async fn a_reminder_comes_after_a_restart_too_unless_somebody_has_acknowledged() {
-    let setup = Setup::new("").plugin(&dial::plugin());
+    let setup = Setup::in_company("").plugin(&dial::plugin());
     let sink = Sink::start().await;
     let mut dials = Dials::new(setup.folder(), "web-1");
     dials.turn("taken-on", 60.0);

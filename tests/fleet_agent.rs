@@ -53,7 +53,7 @@ impl Pair {
     /// Both are up, and the hub has the first samples.
     async fn start() -> Self {
         // Made first and so dropped last: it has the turn for both.
-        let agent_setup = Setup::new("").plugin(&dial::plugin());
+        let agent_setup = Setup::in_company("").plugin(&dial::plugin());
         let hub_setup = agent_setup.beside("");
         let line = Proxy::start(hub_setup.address).await;
         // The hub is known by the line's address too.

@@ -35,7 +35,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_is_cut_off_from_an_agent_asks_the_other_before_it_calls_it_offline() {
-    let setup = Setup::new("");
+    let setup = Setup::in_company("");
     let hub_setups = [setup.beside(""), setup.beside("")];
     let lines =
         [Proxy::start(hub_setups[0].address).await, Proxy::start(hub_setups[1].address).await];

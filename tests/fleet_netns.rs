@@ -31,7 +31,7 @@ const CALM: Duration = Duration::from_secs(90);
 async fn a_cable_that_is_slow_pulled_and_filtered_loses_nothing_and_the_hub_knows() {
     let cable = Cable::lay();
     let port = free_port();
-    let agent_setup = Setup::new("").plugin(&dial::plugin());
+    let agent_setup = Setup::in_company("").plugin(&dial::plugin());
     let agent_setup = agent_setup.inside(&cable.agent, ([127, 0, 0, 1], port).into());
     let hub_setup = agent_setup.beside(
         "[http]\ninsecure = true\n\n[[server]]\nname = \"hub\"\n\n[[server.collector]]\nplugin = \"load\"\n\

@@ -14,7 +14,8 @@
 //! - Nothing here imports the daemon: what is tested is the program that was built.
 //! - A scenario has a folder, a port and processes of its own; it ends no others.
 //! - Waiting means looking for a condition until a deadline (see [`wait_for`]), never sleeping for luck.
-//! - In one test program, one scenario runs at a time: several promises are about time.
+//! - In one test program, one scenario runs at a time, since several promises are about time; but those that mostly
+//!   wait share the machine ([`Setup::in_company`]).
 
 #![expect(clippy::unwrap_used, reason = "a scenario that cannot be set up should stop")]
 

@@ -143,7 +143,7 @@ fn setup(plugin: &str, fault: &str) -> Setup {
         hostile::server("culprit", plugin, fault),
         hostile::server("innocent", plugin, "none"),
     );
-    let setup = Setup::new(&config);
+    let setup = Setup::in_company(&config);
     let file: PathBuf =
         if plugin == IN_C { hostile::in_c(setup.folder()) } else { hostile::in_rust() };
     setup.plugin(&file)

@@ -188,7 +188,7 @@ async fn many_connections_that_say_nothing_keep_nobody_out() {
 }
 
 async fn start() -> (Setup, Daemon, Viewer) {
-    let setup = Setup::new(CONFIG);
+    let setup = Setup::in_company(CONFIG);
     let daemon = setup.start().await;
     let mut viewer = Viewer::open(daemon.address).await.unwrap();
     viewer.subscribe(&["wall"]).await.unwrap();

@@ -31,7 +31,7 @@ async fn every_sample_of_a_page_is_stored_and_comes_back_equal() {
     let frozen = Sink::start().await;
     frozen.reply(Reply::Say(200, page.clone()));
     let began = now_ms();
-    let setup = Setup::new(&config(&frozen.address.to_string(), ""));
+    let setup = Setup::in_company(&config(&frozen.address.to_string(), ""));
     let daemon = setup.start().await;
     daemon.samples("db-1", "node_load1", 0, 3).await;
 
@@ -57,7 +57,7 @@ async fn every_sample_of_a_page_is_stored_and_comes_back_equal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_exporter_is_scraped_as_it_changes() {
     let exporter = NodeExporter::start(&[]).await;
-    let setup = Setup::new(&config(&exporter.authority, ""));
+    let setup = Setup::in_company(&config(&exporter.authority, ""));
     let daemon = setup.start().await;
     daemon.samples("db-1", "node_load1", 0, 1).await;
     let (before, began) = (samples(&exporter.page().await, &exporter.authority), now_ms());
@@ -97,8 +97,10 @@ async fn why_there_is_no_page_is_the_reason_of_the_gap() {
     let target = Sink::start().await;
     let page = || Reply::Say(200, "steady 1\n".into());
     target.reply(page());
-    let setup =
-        Setup::new(&config(&target.address.to_string(), "max_bytes = '1MiB'\ntimeout = '300ms'"));
+    let setup = Setup::in_company(&config(
+        &target.address.to_string(),
+        "max_bytes = '1MiB'\ntimeout = '300ms'",
+    ));
     let daemon = setup.start().await;
     daemon.samples("db-1", "steady", 0, 1).await;
 
@@ -158,7 +160,7 @@ async fn a_target_that_hangs_slows_no_other() {
             "[[scrape]]\nserver = '{server}'\nurl = 'http://{target}/metrics'\n"
         ));
     }
-    let setup = Setup::new(&all);
+    let setup = Setup::in_company(&all);
     let daemon = setup.start().await;
     let steady = daemon.samples("db-1", "steady", 0, 7).await;
     assert_eq!(bartizan_tests::longest_step_ms(&steady.points), Some(1_000), "{steady:?}");
@@ -193,7 +195,7 @@ async fn a_page_behind_tls_a_client_certificate_and_a_password_is_read() {
         config(&exporter.authority, &keys).replace("http://", "https://")
     };
 
-    let setup = Setup::new(&config(""));
+    let setup = Setup::in_company(&config(""));
     let daemon = setup.start().await;
     let says = async |word: &str| {
         wait_for(word, DEADLINE, async || {

@@ -106,7 +106,7 @@ async fn starves(stuck: impl Fn(&str) -> bool) {
 }
 
 fn setup(config: &str) -> (Setup, Systemd) {
-    let setup = Setup::new(config);
+    let setup = Setup::in_company(config);
     let socket = setup.folder().join("notify");
     let systemd = Systemd::new(&socket);
     let microseconds = WATCHDOG.as_micros().to_string();

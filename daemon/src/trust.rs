@@ -16,13 +16,40 @@ use rustls::{
 };
 use tokio::task::spawn_blocking;
 
-/// What we show of ourselves to who asks: certificates, ours first, and the key of ours.
+/// What we show of ourselves to who asks: our certificate and those that lead to its authority, and its key.
+pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Something that is made of files, and made anew when they change.
 #[derive(Debug)]
-pub(crate) struct Identity {
-    /// Ours, then those that lead to an authority.
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
-    /// The key of ours.
-    pub(crate) key: PrivateKeyDer<'static>,
+pub(crate) struct Remade<S, T>(Option<(S, T)>);
+
+impl<S, T> Default for Remade<S, T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<S: PartialEq + Send + 'static, T: Clone + Send + 'static> Remade<S, T> {
+    /// As the files are now: `look` tells their states apart, `make` reads them. Both may wait for a disk.
+    pub(crate) async fn get(
+        &mut self,
+        look: impl FnOnce() -> S + Send + 'static,
+        make: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let former = self.0.take();
+        let made = spawn_blocking(move || {
+            // Before they are read: whatever changes meanwhile is seen the next time.
+            let now = look();
+            match former {
+                Some((then, made)) if then == now => Ok((now, made)),
+                _ => make().map(|made| (now, made)),
+            }
+        });
+        let (state, made) =
+            made.await.map_err(|error| format!("failed to read files: {error}"))??;
+        self.0 = Some((state, made.clone()));
+        Ok(made)
+    }
 }
 
 /// What `error` says of the other side's TLS, and how it is put right; `None` where it says nothing of it. The
@@ -84,7 +111,7 @@ pub(crate) async fn with_system(
 
 /// The system's authorities, shared by all who hold them at the same time. Waits for the disk; those that cannot be
 /// read are left out.
-pub(crate) fn system() -> Arc<RootCertStore> {
+fn system() -> Arc<RootCertStore> {
     static SHARED: Mutex<Weak<RootCertStore>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(roots) = shared.upgrade() {
@@ -97,19 +124,30 @@ pub(crate) fn system() -> Arc<RootCertStore> {
     roots
 }
 
-/// TLS that trusts `authorities`, and shows `identity` to who asks. Brings its own cryptography, whatever the process
-/// has installed.
+/// TLS that trusts `authorities`.
 pub(crate) fn client(
     authorities: &[CertificateDer<'static>],
-    identity: Option<Identity>,
 ) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(authorities.iter().cloned());
-    sharing(Arc::new(roots), identity)
+    sharing(Arc::new(roots), None)
 }
 
-/// As [`client`], of authorities that others trust too.
-pub(crate) fn sharing(
+/// TLS that trusts the system's authorities and `own`, and shows `identity` to who asks. Waits for the disk.
+pub(crate) fn client_of(
+    own: Vec<CertificateDer<'static>>,
+    identity: Option<Identity>,
+) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = system();
+    if !own.is_empty() {
+        Arc::make_mut(&mut roots).add_parsable_certificates(own);
+    }
+    sharing(roots, identity)
+}
+
+/// TLS that trusts `roots`, and shows `identity` to who asks. Brings its own cryptography, whatever the process has
+/// installed.
+fn sharing(
     roots: Arc<RootCertStore>,
     identity: Option<Identity>,
 ) -> Result<ClientConfig, rustls::Error> {
@@ -118,7 +156,7 @@ pub(crate) fn sharing(
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let builder = builder.with_root_certificates(roots);
     match identity {
-        Some(Identity { certificates, key }) => builder.with_client_auth_cert(certificates, key),
+        Some((certificates, key)) => builder.with_client_auth_cert(certificates, key),
         None => Ok(builder.with_no_client_auth()),
     }
 }

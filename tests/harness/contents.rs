@@ -49,6 +49,10 @@ impl Contents {
                 begin = end;
             }
         }
+        // A series that is declared and has no sample (swap, where there is none) is known to nobody else.
+        let read: BTreeSet<String> =
+            contents.samples.keys().map(|(name, _)| name.clone()).collect();
+        contents.gaps.retain(|(name, ..)| read.contains(name));
         contents
     }
 

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -25,8 +25,8 @@ use crate::{
 /// How far back a scenario asks at most: at its fastest interval this is as much as one answer may hold.
 const OLDEST_MS: i64 = 15 * 60_000;
 
-/// Several promises are about time; two scenarios at once would disturb each other.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Several promises are about time; such a scenario has the machine to itself. Those that mostly wait share it.
+static MACHINE: RwLock<()> = RwLock::new(());
 
 /// A folder, a port, a configuration: where daemons of one scenario run, one after the other.
 pub struct Setup {
@@ -38,7 +38,8 @@ pub struct Setup {
     within: Vec<String>,
     /// Whether they are asked by their control socket.
     by_control: bool,
-    _turn: Option<MutexGuard<'static, ()>>,
+    _alone: Option<RwLockWriteGuard<'static, ()>>,
+    _shared: Option<RwLockReadGuard<'static, ()>>,
 }
 
 /// A running daemon. Dropping it kills it; its plugin hosts then end by themselves.
@@ -67,18 +68,26 @@ pub struct Finished {
 }
 
 impl Setup {
-    /// A fresh folder with `config` in its configuration file, and a free port.
+    /// A fresh folder with `config` in its configuration file, and a free port. No other scenario runs until it is
+    /// dropped.
     pub fn new(config: &str) -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        Self::prepare(config, Some(turn))
+        let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        Self { _alone: Some(alone), ..Self::prepare(config) }
+    }
+
+    /// The same for a scenario that bears others of its kind beside it: it mostly waits, and what it promises of time
+    /// holds on a busy machine.
+    pub fn in_company(config: &str) -> Self {
+        let shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        Self { _shared: Some(shared), ..Self::prepare(config) }
     }
 
     /// Another one in the same scenario: `self` has the turn for both, and must outlive it.
     pub fn beside(&self, config: &str) -> Self {
-        Self::prepare(config, None)
+        Self::prepare(config)
     }
 
-    fn prepare(config: &str, turn: Option<MutexGuard<'static, ()>>) -> Self {
+    fn prepare(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("plugins")).unwrap();
         // The system gives a port that nobody has; it does not give the same one again for a long while.
@@ -90,7 +99,8 @@ impl Setup {
             environment: Vec::new(),
             within: Vec::new(),
             by_control: false,
-            _turn: turn,
+            _alone: None,
+            _shared: None,
         };
         setup.configure(config);
         setup

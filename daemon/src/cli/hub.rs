@@ -16,11 +16,7 @@ use hyper::{
     header::{AUTHORIZATION, HOST},
 };
 use hyper_util::rt::TokioIo;
-use rustls::{
-    CertificateError, ClientConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-};
+use rustls::{CertificateError, ClientConfig, crypto::ring, pki_types::ServerName};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -29,7 +25,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::config::authorities;
+use crate::config::{authorities, certificates, private_key};
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -169,9 +165,8 @@ impl Hub {
         let Some((certificate, key)) = &self.identity else {
             return Ok(builder.with_no_client_auth());
         };
-        let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
-        let chain = chain.map_err(|error| unusable(certificate, error))?;
-        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
+        let chain = certificates(certificate).map_err(|error| unusable(certificate, error))?;
+        let secret = private_key(key).map_err(|error| unusable(key, error))?;
         builder.with_client_auth_cert(chain, secret).map_err(|error| unusable(key, error))
     }
 

@@ -2,19 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     time::Duration,
 };
 
 use hyper::Uri;
 use toml::de::DeValue;
 
-use super::{
-    Pattern, address,
-    secret::{ca_file, certificate_file, key_file, secret_file},
-    section::Section,
-    value,
-};
+use super::{Access, Pattern, address, section::Section, value};
 
 /// A target: one receiver of remote writes, or several of which one is chosen.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,12 +19,8 @@ pub struct ForwardConfig {
     pub urls: Vec<String>,
     /// What it is written in.
     pub protocol: Protocol,
-    /// How we show who we are; not at all unless given.
-    pub auth: Option<ForwardAuth>,
-    /// PEM file of authorities that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// PEM files of the certificate that we show, and of its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Who we are there, and whom we trust.
+    pub access: Access,
     /// Labels that every series gets that does not have them.
     pub labels: BTreeMap<String, String>,
     /// Servers whose series are sent; empty means all.
@@ -51,20 +41,6 @@ pub enum Protocol {
     V1,
     /// 2.0, as long as the other side proves that it understands it.
     V2,
-}
-
-/// How we show who we are. Files are read when they are needed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ForwardAuth {
-    /// `Authorization: Bearer`, with the first line of a file.
-    Token(PathBuf),
-    /// `Authorization: Basic`.
-    Password {
-        /// Who we are.
-        username: String,
-        /// File whose first line is the password.
-        file: PathBuf,
-    },
 }
 
 /// Where a remote write is taken where a URL names nothing but a host: everybody we know has it there.
@@ -96,13 +72,10 @@ impl ForwardConfig {
         let insecure = section.value("insecure", value::switch).unwrap_or(false);
         let urls = Self::urls(section, insecure);
         let own_name = urls.first().map(|url| name_of(url)).unwrap_or_default();
-        let config = Self {
+        Self {
             name: section.value("name", value::name).unwrap_or(own_name),
-            urls,
             protocol: section.value("protocol", protocol).unwrap_or_default(),
-            auth: Self::auth(section),
-            ca_file: section.value("ca_file", ca_file),
-            identity: Self::identity(section),
+            access: Access::read(section, &urls),
             labels: section.entries("labels", label),
             servers: section.list("servers", pattern).unwrap_or_default(),
             metrics: section.list("metrics", pattern).unwrap_or_default(),
@@ -112,14 +85,8 @@ impl ForwardConfig {
                     value::duration(value, Duration::from_secs(1), TIMEOUT_MAX)
                 })
                 .unwrap_or(TIMEOUT),
-        };
-        let encrypted = config.urls.iter().any(|url| url.starts_with("https:"));
-        for key in ["ca_file", "certificate", "key"] {
-            if section.has(key) && !config.urls.is_empty() && !encrypted {
-                section.refuse(key, "has no use without an https URL");
-            }
+            urls,
         }
-        config
     }
 
     fn urls(section: &mut Section<'_>, insecure: bool) -> Vec<String> {
@@ -147,34 +114,6 @@ impl ForwardConfig {
         urls.truncate(URLS_MAX);
         urls
     }
-
-    fn auth(section: &mut Section<'_>) -> Option<ForwardAuth> {
-        let token = section.value("token_file", secret_file);
-        let username = section.value("username", username);
-        let password = section.value("password_file", secret_file);
-        match (section.has("username"), section.has("password_file")) {
-            (true, false) => section.refuse("password_file", "is missing: `username` needs one"),
-            (false, true) => section.refuse("username", "is missing: `password_file` needs one"),
-            _ => {}
-        }
-        if section.has("token_file") && section.has("username") {
-            section.refuse("token_file", "must not stand beside `username`: choose one");
-        }
-        let by_password =
-            username.zip(password).map(|(username, file)| ForwardAuth::Password { username, file });
-        token.map(ForwardAuth::Token).or(by_password)
-    }
-
-    fn identity(section: &mut Section<'_>) -> Option<(PathBuf, PathBuf)> {
-        let certificate = section.value("certificate", certificate_file);
-        let key = section.value("key", key_file);
-        match (section.has("certificate"), section.has("key")) {
-            (true, false) => section.refuse("key", "is missing: `certificate` needs one"),
-            (false, true) => section.refuse("certificate", "is missing: `key` needs one"),
-            _ => {}
-        }
-        certificate.zip(key)
-    }
 }
 
 fn url(value: &DeValue<'_>, insecure: bool) -> Result<String, String> {
@@ -195,12 +134,6 @@ fn name_of(url: &str) -> String {
 
 fn protocol(value: &DeValue<'_>) -> Result<Protocol, String> {
     value::choice(value, &[("1.0", Protocol::V1), ("2.0", Protocol::V2)])
-}
-
-fn username(value: &DeValue<'_>) -> Result<String, String> {
-    let name = value::line(value, 256)?;
-    // It ends the name in basic authentication.
-    if name.contains(':') { Err("must not contain `:`".into()) } else { Ok(name) }
 }
 
 fn label(name: &str, value: &DeValue<'_>) -> Result<String, String> {

@@ -13,6 +13,7 @@
 //! - A [`Config`] that [`Config::parse`] gave is valid: nothing downstream checks it again.
 //! - `example.toml` names every key with its default; a test keeps it true.
 
+mod access;
 mod address;
 mod certificate;
 mod channel;
@@ -43,6 +44,7 @@ mod tests;
 mod tls;
 mod value;
 
+pub use access::{Access, Credentials, Papers};
 pub use certificate::CertificateFacts;
 pub use channel::{
     BodyType, ChannelsConfig, EmailConfig, HttpGatewayConfig, KannelConfig, MailTls, SmsConfig,
@@ -51,7 +53,7 @@ pub use channel::{
 pub use collect::CollectConfig;
 pub use contact::{ContactConfig, Language};
 pub use fleet::FleetConfig;
-pub use forward::{ForwardAuth, ForwardConfig, Protocol};
+pub use forward::{ForwardConfig, Protocol};
 pub use http::HttpConfig;
 pub use ingest::IngestConfig;
 pub use log::{LogConfig, LogFormat};
@@ -65,9 +67,9 @@ pub use route::{GroupBy, RouteConfig};
 pub use rule::{
     Limit, NoData, OwnLimit, RuleConfig, Take, Thresholds, effective_rules, shared_rules,
 };
-pub use scrape::{Credentials, ScrapeConfig};
-pub(crate) use secret::certificates;
-pub use secret::{authorities, read_secret};
+pub use scrape::ScrapeConfig;
+pub use secret::{Stamp, authorities, read_secret, stamp};
+pub(crate) use secret::{certificates, certificates_in, private_key};
 pub use server::{CollectorConfig, ServerConfig};
 pub use severity::{Severity, Side};
 pub use sources::Sources;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -10,10 +9,7 @@ use hyper::Uri;
 use toml::de::DeValue;
 
 use super::{
-    CollectConfig, Relabel, ServerConfig, address,
-    collect::interval,
-    secret::{ca_file, certificate_file, key_file, secret_file},
-    section::Section,
+    Access, CollectConfig, Relabel, ServerConfig, address, collect::interval, section::Section,
     value,
 };
 
@@ -40,29 +36,8 @@ pub struct ScrapeConfig {
     pub labels: BTreeMap<String, String>,
     /// What becomes of its series, in this order.
     pub relabel: Vec<Relabel>,
-    /// Who we are there.
-    pub credentials: Credentials,
-    /// PEM file of authorities that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// PEM files of the certificate that we show, and of its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// Who we are to an exporter. Secrets are files whose first line counts.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Credentials {
-    /// Nobody.
-    #[default]
-    None,
-    /// Who has this bearer token.
-    Token(PathBuf),
-    /// A user with a password.
-    Basic {
-        /// The user.
-        username: String,
-        /// The file of the password.
-        password_file: PathBuf,
-    },
+    /// Who we are there, and whom we trust.
+    pub access: Access,
 }
 
 /// Longest time that one reading takes unless the file says otherwise.
@@ -101,7 +76,9 @@ impl ScrapeConfig {
         let interval = section.value("interval", interval);
         let longest = interval.unwrap_or(collect.interval);
         let timeout = |value: &DeValue<'_>| value::duration(value, TIMEOUT_MIN, longest);
-        let url = section.value("url", page).unwrap_or_default();
+        let url = section.value("url", page);
+        let urls = url.as_slice().to_vec();
+        let url = url.unwrap_or_default();
         let name = section.value("name", value::name).unwrap_or_else(|| default_name(&url));
         let server = section.value("server", value::name).unwrap_or_default();
         let config = Self {
@@ -113,16 +90,14 @@ impl ScrapeConfig {
             honor_timestamps: section.value("honor_timestamps", value::switch).unwrap_or(false),
             labels: section.entries("labels", label),
             relabel: Relabel::read_all(section),
-            credentials: Credentials::read(section, &url),
-            ca_file: section.value("ca_file", ca_file),
-            identity: identity(section),
+            access: Access::read(section, &urls),
             server,
             name,
             url,
             interval,
         };
         config.judge_name(section, servers, names);
-        config.judge_tls(section);
+        config.judge_secret(section);
         config
     }
 
@@ -161,42 +136,14 @@ impl ScrapeConfig {
         }
     }
 
-    fn judge_tls(&self, section: &mut Section<'_>) {
-        if !self.url.starts_with("http:") {
-            return;
-        }
-        for key in ["ca_file", "certificate"] {
-            if section.has(key) {
-                section.refuse(key, "has no use with a page that is read without TLS");
-            }
-        }
-    }
-}
-
-impl Credentials {
-    fn read(section: &mut Section<'_>, url: &str) -> Self {
-        let token = section.value("token_file", secret_file);
-        let username = section.value("username", |value| value::line(value, 256));
-        let password = section.value("password_file", secret_file);
-        match (section.has("username"), section.has("password_file")) {
-            (true, false) => section.refuse("password_file", "is missing: `username` needs one"),
-            (false, true) => section.refuse("username", "is missing: `password_file` needs one"),
-            _ => {}
-        }
-        if section.has("token_file") && section.has("username") {
-            section.refuse("token_file", "and a user are given, there can be one of them");
-        }
+    /// A secret does not travel where others can read it.
+    fn judge_secret(&self, section: &mut Section<'_>) {
         let given = ["token_file", "password_file"].into_iter().find(|key| section.has(key));
         if let Some(key) = given
-            && let Some(host) = read_by_others(url)
+            && let Some(host) = read_by_others(&self.url)
         {
             let fix = "read the page by https, or from a loopback address";
             section.refuse(key, format!("would travel unencrypted to {host}: {fix}"));
-        }
-        match (token, username, password) {
-            (Some(token), ..) => Self::Token(token),
-            (None, Some(username), Some(password_file)) => Self::Basic { username, password_file },
-            _ => Self::None,
         }
     }
 }
@@ -206,17 +153,6 @@ fn read_by_others(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let host = uri.host()?;
     (uri.scheme_str() == Some("http") && !address::is_loopback(host)).then(|| host.to_owned())
-}
-
-fn identity(section: &mut Section<'_>) -> Option<(PathBuf, PathBuf)> {
-    let certificate = section.value("certificate", certificate_file);
-    let key = section.value("key", key_file);
-    match (section.has("certificate"), section.has("key")) {
-        (true, false) => section.refuse("key", "is missing: `certificate` needs its key"),
-        (false, true) => section.refuse("certificate", "is missing: `key` needs its certificate"),
-        _ => {}
-    }
-    certificate.zip(key)
 }
 
 fn page(value: &DeValue<'_>) -> Result<String, String> {

@@ -7,6 +7,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +35,15 @@ pub fn read_secret(path: &Path) -> io::Result<String> {
     }
 }
 
+/// Tells a file from what was in its place before: its number, when it was changed, its length.
+pub type Stamp = Option<(u64, i64, i64, u64)>;
+
+/// What the file at `path` is told by; `None` where there is none.
+pub fn stamp(path: &Path) -> Stamp {
+    let file = path.metadata().ok()?;
+    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
+}
+
 /// A file that [`read_secret`] can read.
 pub(super) fn secret_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
     file(value, read_secret)
@@ -46,16 +56,10 @@ pub(super) fn ca_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
 
 /// The authorities of the PEM file at `path`, at least one.
 pub fn authorities(path: &Path) -> io::Result<RootCertStore> {
-    let bytes = read_limited(path)?;
     let mut authorities = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let certificate =
-            certificate.map_err(|error| invalid(&format!("is no PEM file: {error}")))?;
+    for certificate in certificates(path)? {
         let added = authorities.add(certificate);
         added.map_err(|error| invalid(&format!("has a certificate that is none: {error}")))?;
-    }
-    if authorities.is_empty() {
-        return Err(invalid("has no certificate; must be a PEM file with at least one"));
     }
     Ok(authorities)
 }
@@ -67,8 +71,12 @@ pub(super) fn certificate_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
 
 /// The certificates of the PEM file at `path`, at least one, in their order.
 pub(crate) fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let bytes = read_limited(path)?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    certificates_in(&read_limited(path)?)
+}
+
+/// The certificates of a PEM file that holds `bytes`, at least one, in their order.
+pub(crate) fn certificates_in(bytes: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     let certificates = read.map_err(|error| invalid(&format!("is no PEM file: {error}")))?;
     if certificates.is_empty() {
         return Err(invalid("has no certificate; must be a PEM file with at least one"));
@@ -82,7 +90,7 @@ pub(super) fn key_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
 }
 
 /// The private key of the PEM file at `path`.
-pub(super) fn private_key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
+pub(crate) fn private_key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(&read_limited(path)?).map_err(|error| match error {
         pem::Error::NoItemsFound => invalid(
             "has no private key; must be a PEM file with one that needs no password (`openssl \

@@ -236,7 +236,7 @@ impl Hub {
         // Of the system's authorities there are hundreds to be read, which a hub without TLS does not need.
         let trusted =
             if self.base.starts_with("https:") { trust::with_system(own).await } else { own };
-        let tls = trust::client(&trusted, None).map_err(|error| failed(error.to_string()))?;
+        let tls = trust::client(&trusted).map_err(|error| failed(error.to_string()))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(USER_AGENT)

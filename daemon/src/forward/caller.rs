@@ -2,13 +2,10 @@
 
 use std::{
     error::Error,
-    io,
-    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use reqwest::{
     Client, Url,
@@ -18,16 +15,12 @@ use reqwest::{
     },
     redirect,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use super::verdict::{Answer, retry_after};
 use crate::{
-    config::{ForwardAuth, ForwardConfig, Protocol, read_secret},
-    trust,
+    config::{ForwardConfig, Papers, Protocol, Stamp},
+    trust::{self, Remade},
 };
 
 /// How the daemon calls itself.
@@ -37,37 +30,15 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Most that is read of an answer, and most that is repeated of it.
 const BODY_MAX: usize = 4096;
 const SAID_MAX: usize = 300;
-/// How old what was read of files may get while nothing points to a change.
-const FILES_EVERY: Duration = Duration::from_secs(30);
-/// More than any certificate or key has.
-const FILE_MAX: u64 = 4 << 20;
 /// A connection that is not used for longer than this is closed.
 const IDLE_MAX: Duration = Duration::from_secs(50);
 const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 const WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
 
-/// Posts bodies to a target.
+/// Posts bodies to a target. Its files are read again when they change.
 pub(super) struct Caller {
     config: Arc<ForwardConfig>,
-    made: Option<Made>,
-}
-
-struct Made {
-    files: Files,
-    read: Instant,
-    /// Whether the files may have changed since.
-    doubtful: bool,
-    client: Client,
-    authorization: Option<HeaderValue>,
-}
-
-/// The files that the configuration names, as they were read.
-#[derive(PartialEq, Default)]
-struct Files {
-    secret: Option<String>,
-    authorities: Vec<u8>,
-    certificate: Vec<u8>,
-    key: Vec<u8>,
+    made: Remade<Vec<Stamp>, (Client, Option<HeaderValue>)>,
 }
 
 /// Why there is no answer.
@@ -96,14 +67,7 @@ impl Lost {
 impl Caller {
     /// A caller of the target that `config` describes.
     pub(super) fn new(config: Arc<ForwardConfig>) -> Self {
-        Self { config, made: None }
-    }
-
-    /// What was read of files may be outdated: the next call reads them again.
-    pub(super) fn doubt_files(&mut self) {
-        if let Some(made) = &mut self.made {
-            made.doubtful = true;
-        }
+        Self { config, made: Remade::default() }
     }
 
     /// Posts `body` to `url` and waits for the answer, for as long as the configuration says.
@@ -114,13 +78,18 @@ impl Caller {
         body: Bytes,
     ) -> Result<Answer, Lost> {
         let until = Instant::now() + self.config.timeout;
-        let made = self.made().await?;
+        let (seen, read) = (self.config.clone(), self.config.clone());
+        let made = self.made.get(move || seen.access.stamps(), move || make(&read));
+        let Ok(made) = timeout_at(until, made).await else {
+            return Err(Lost::passing("the files that it needs cannot be read in time"));
+        };
+        let (client, authorization) = made.map_err(Lost::held)?;
         let mut headers = headers(protocol);
-        headers.extend(made.authorization.clone().map(|value| (AUTHORIZATION, value)));
+        headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
         let url =
             Url::parse(url).map_err(|error| Lost::held(format!("its URL is none: {error}")))?;
         let host = url.origin().ascii_serialization();
-        let sent = made.client.post(url).headers(headers).body(body).send();
+        let sent = client.post(url).headers(headers).body(body).send();
         let mut response = match timeout_at(until, sent).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(lost(error, &host)),
@@ -149,107 +118,19 @@ impl Caller {
         answer.said = one_line(&String::from_utf8_lossy(&said));
         Ok(answer)
     }
-
-    /// The client, made anew when a file has changed.
-    async fn made(&mut self) -> Result<&Made, Lost> {
-        let now = Instant::now();
-        let fresh = |made: &Made| !made.doubtful && now - made.read < FILES_EVERY;
-        if !self.made.as_ref().is_some_and(fresh) {
-            let config = self.config.clone();
-            let read = spawn_blocking(move || Files::read(&config)).await;
-            let files = read.map_err(|_| Lost::passing("files could not be read"))?;
-            let files = files.map_err(Lost::held)?;
-            match &mut self.made {
-                Some(made) if made.files == files => (made.read, made.doubtful) = (now, false),
-                _ => self.made = Some(make(&self.config, files, now).await.map_err(Lost::held)?),
-            }
-        }
-        self.made.as_ref().ok_or_else(|| Lost::passing("there is no client"))
-    }
 }
 
-impl Files {
-    fn read(config: &ForwardConfig) -> Result<Self, String> {
-        let failed = |key: &str, path: &Path, error: io::Error| {
-            let fix = "make it a file that the daemon's user may read";
-            format!("failed to read {key} `{}`: {error}: {fix}", path.display())
-        };
-        let whole = |key: &str, path: &Path| {
-            let read = || match std::fs::metadata(path)? {
-                file if !file.is_file() => Err(io::Error::other("is no file")),
-                file if file.len() > FILE_MAX => Err(io::Error::other("is larger than 4 MiB")),
-                _ => std::fs::read(path),
-            };
-            read().map_err(|error| failed(key, path, error))
-        };
-        let mut files = Self::default();
-        let secret = match &config.auth {
-            Some(ForwardAuth::Token(path)) => Some(("token_file", path)),
-            Some(ForwardAuth::Password { file, .. }) => Some(("password_file", file)),
-            None => None,
-        };
-        if let Some((key, path)) = secret {
-            files.secret = Some(read_secret(path).map_err(|error| failed(key, path, error))?);
-        }
-        if let Some(path) = &config.ca_file {
-            files.authorities = whole("ca_file", path)?;
-        }
-        if let Some((certificate, key)) = &config.identity {
-            files.certificate = whole("certificate", certificate)?;
-            files.key = whole("key", key)?;
-        }
-        Ok(files)
-    }
-
-    fn authorization(&self, auth: Option<&ForwardAuth>) -> Result<Option<HeaderValue>, String> {
-        let (Some(secret), Some(auth)) = (&self.secret, auth) else { return Ok(None) };
-        let text = match auth {
-            ForwardAuth::Token(_) => format!("Bearer {secret}"),
-            ForwardAuth::Password { username, .. } => {
-                format!("Basic {}", STANDARD.encode(format!("{username}:{secret}")))
-            }
-        };
-        let mut value = HeaderValue::try_from(text)
-            .map_err(|_| "the token has signs that no header may have: write it anew".to_owned())?;
-        value.set_sensitive(true);
-        Ok(Some(value))
-    }
-
-    fn identity(&self, config: &ForwardConfig) -> Result<Option<trust::Identity>, String> {
-        let Some((certificate, key)) = &config.identity else { return Ok(None) };
-        let certificates = certificates("certificate", certificate, &self.certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| {
-            let fix = "put a private key there, in PEM";
-            format!("failed to parse key `{}`: {error}: {fix}", key.display())
-        })?;
-        Ok(Some(trust::Identity { certificates, key }))
-    }
-}
-
-fn certificates(
-    key: &str,
-    path: &Path,
-    pem: &[u8],
-) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let shown = path.display();
-    match read {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(format!("{key} `{shown}` holds no certificate: put one there, in PEM")),
-        Err(error) => Err(format!("failed to parse {key} `{shown}`: {error}: write it in PEM")),
-    }
-}
-
-async fn make(config: &ForwardConfig, files: Files, now: Instant) -> Result<Made, String> {
-    let own = match &config.ca_file {
-        Some(path) => certificates("ca_file", path, &files.authorities)?,
-        None => Vec::new(),
+/// A client by what the files hold now, and how it says who we are. Waits for the disk.
+fn make(config: &ForwardConfig) -> Result<(Client, Option<HeaderValue>), String> {
+    let Papers { authorization, authorities, identity } = config.access.papers()?;
+    // Of the system's authorities there are hundreds to be read.
+    let tls = if config.urls.iter().any(|url| url.starts_with("https:")) {
+        trust::client_of(authorities, identity)
+    } else {
+        trust::client(&[])
     };
-    let identity = files.identity(config)?;
-    let tls = trust::client(&trust::with_system(own).await, identity)
-        .map_err(|error| format!("failed to set up TLS: {error}"))?;
     let client = Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(tls.map_err(|error| format!("failed to set up TLS: {error}"))?)
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
         .no_proxy()
@@ -259,8 +140,7 @@ async fn make(config: &ForwardConfig, files: Files, now: Instant) -> Result<Made
         .tcp_nodelay(true)
         .build()
         .map_err(|error| format!("failed to set up HTTP: {}", trust::cause(&error)))?;
-    let authorization = files.authorization(config.auth.as_ref())?;
-    Ok(Made { files, read: now, doubtful: false, client, authorization })
+    Ok((client, authorization))
 }
 
 fn headers(protocol: Protocol) -> HeaderMap {

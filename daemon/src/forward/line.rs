@@ -3,7 +3,8 @@
 //! ```text
 //!  next ─► parcel ─► attempt ─► verdict ─┬─ done ──────► cursor
 //!             ▲                          ├─ too much ──► two halves
-//!             └────── pause ◄── again ───┤
+//!             ├────── pause ◄── again ───┤
+//!             └── the other version ◄────┼─ not proved
 //!                                        └─ refused ───► halves, until it is known what is refused
 //! ```
 
@@ -209,6 +210,10 @@ impl<L: Log> Line<L> {
                     }
                     (said, searches <= if doubtful { DOUBTFUL_MAX } else { SEARCH_MAX })
                 }
+                Outcome::Anew { doubtful: unproven } => {
+                    waiting.push_front((parcel, doubtful || unproven));
+                    continue;
+                }
             };
             match parcel.halves() {
                 Ok((first, second)) if goes_on => {
@@ -223,16 +228,11 @@ impl<L: Log> Line<L> {
 
     /// Sends a parcel until there is an answer that says what becomes of it.
     async fn send(&mut self, parcel: &Arc<Parcel>) -> Result<Outcome, String> {
-        loop {
-            let (protocol, parcel) = (self.post.protocol(), parcel.clone());
-            let encode = move |desk: &mut Desk<_>| desk.encoder.encode(&parcel, protocol);
-            let Some(body) = self.at_desk(encode).await? else { return Ok(Outcome::Done) };
-            self.send_metadata().await;
-            // Without an outcome it is sent in the other version.
-            if let Some(outcome) = self.post.send(&body).await {
-                return Ok(outcome);
-            }
-        }
+        let (protocol, parcel) = (self.post.protocol(), parcel.clone());
+        let encode = move |desk: &mut Desk<_>| desk.encoder.encode(&parcel, protocol);
+        let Some(body) = self.at_desk(encode).await? else { return Ok(Outcome::Done) };
+        self.send_metadata().await;
+        Ok(self.post.send(&body).await)
     }
 
     /// Tells kinds and units that are due.

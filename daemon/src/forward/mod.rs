@@ -30,6 +30,7 @@ mod hubs;
 mod labels;
 mod line;
 mod log;
+mod lookout;
 pub mod messages;
 mod metadata;
 mod pace;

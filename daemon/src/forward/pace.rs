@@ -10,7 +10,8 @@ const BATCH_FIRST: usize = 2_000;
 const QUICK: Duration = Duration::from_millis(500);
 const SLOW: Duration = Duration::from_secs(3);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Many that wait for one that is gone ask it no oftener than they write to it when it is there.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Whoever wants us to wait longer is asked again after this all the same.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 
@@ -91,9 +92,9 @@ mod tests {
         let mut pace = Pace::new(1000);
         let pauses: Vec<_> = (0..12).map(|_| pace.failed(1.0, None).as_millis()).collect();
         assert_eq!(pauses[..4], [200, 400, 800, 1600]);
-        assert_eq!(pauses[11], 30_000);
+        assert_eq!(pauses[11], 10_000);
         assert_eq!(pace.failed(0.0, None), PAUSE_MIN, "however lucky the draw");
-        assert_eq!(pace.failed(0.5, None), 15 * SECOND);
+        assert_eq!(pace.failed(0.5, None), 5 * SECOND);
         pace.answered(1, SECOND);
         assert_eq!(pace.failed(1.0, None), 2 * PAUSE_MIN);
     }

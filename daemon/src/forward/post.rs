@@ -14,6 +14,7 @@ use super::{
     encoder::Body,
     figures::Figures,
     hubs::Hubs,
+    lookout::Lookout,
     messages::TargetState,
     pace::Pace,
     verdict::{Verdict, judge, settles_metadata},
@@ -36,6 +37,7 @@ pub(super) struct Post {
     config: Arc<ForwardConfig>,
     caller: Caller,
     hubs: Hubs,
+    lookout: Option<Lookout>,
     pace: Pace,
     protocol: Protocol,
     figures: Figures,
@@ -68,6 +70,25 @@ pub(super) enum Outcome {
         /// Whether it may have been taken by an attempt that nobody answered.
         doubtful: bool,
     },
+    /// It must be made anew, in another version.
+    Anew {
+        /// Whether it may have been taken by an attempt that nobody answered, or that proved nothing.
+        doubtful: bool,
+    },
+}
+
+/// An attempt that has failed.
+struct Attempt {
+    hub: usize,
+    began: Instant,
+    /// Whether anybody was there.
+    reached: bool,
+}
+
+impl Attempt {
+    fn reached(hub: usize, began: Instant) -> Self {
+        Self { hub, began, reached: true }
+    }
 }
 
 impl Post {
@@ -80,7 +101,7 @@ impl Post {
         again: Arc<Notify>,
     ) -> Self {
         let now = Instant::now();
-        let hubs = Hubs::new(this_node, &config.urls, now);
+        let hubs = Hubs::new(this_node, &config.urls);
         figures.set_way(hubs.url(hubs.current()), config.protocol);
         figures.set_state(TargetState::Starting);
         Self {
@@ -94,6 +115,7 @@ impl Post {
             metadata_from: now,
             metadata_hub: hubs.current(),
             hubs,
+            lookout: None,
             said_refused: None,
             unsaid_refused: 0,
         }
@@ -135,12 +157,13 @@ impl Post {
         told
     }
 
-    /// Hands `body` over, however long that takes; `None` where it has to be made anew in another version.
-    pub(super) async fn send(&mut self, body: &Body) -> Option<Outcome> {
+    /// Hands `body` over, however long that takes.
+    pub(super) async fn send(&mut self, body: &Body) -> Outcome {
         let mut doubtful = false;
         loop {
+            self.look_out();
             let began = Instant::now();
-            let hub = self.hubs.choose(began);
+            let hub = self.hubs.choose();
             let url = self.hubs.url(hub).to_owned();
             let answer = self.caller.post(&url, self.protocol, body.bytes.clone()).await;
             match answer.map(|answer| judge(answer, self.protocol, body.samples)) {
@@ -150,18 +173,18 @@ impl Post {
                     if refused > 0 {
                         self.refused(refused, &said.unwrap_or_default());
                     }
-                    return Some(Outcome::Done);
+                    return Outcome::Done;
                 }
                 Ok(Verdict::Refused { said }) => {
                     self.hubs.answered(hub);
-                    return Some(Outcome::Refused { said, doubtful });
+                    return Outcome::Refused { said, doubtful };
                 }
                 Ok(Verdict::TooLarge { said }) => {
                     self.hubs.answered(hub);
                     self.pace.smaller();
-                    return Some(Outcome::TooMuch { said, doubtful });
+                    return Outcome::TooMuch { said, doubtful };
                 }
-                Ok(Verdict::Unproven { said }) => {
+                Ok(Verdict::Unproven { said, taken }) => {
                     let name = &self.config.name;
                     warn!(
                         name,
@@ -169,20 +192,25 @@ impl Post {
                     );
                     self.figures.set_error(&format!("no proof of remote write 2.0: {said}"));
                     self.protocol = Protocol::V1;
-                    return None;
+                    self.figures.set_way(self.hubs.url(self.hubs.current()), self.protocol);
+                    return Outcome::Anew { doubtful: doubtful || taken };
                 }
-                Ok(Verdict::Again { said, after }) => self.failed((hub, began), &said, after).await,
-                Ok(Verdict::Held { said }) => self.held((hub, began), &said).await,
-                Err(Lost { said, held: true, .. }) => self.held((hub, began), &said).await,
+                Ok(Verdict::Again { said, after }) => {
+                    self.failed(Attempt::reached(hub, began), &said, after).await
+                }
+                Ok(Verdict::Held { said }) => self.held(Attempt::reached(hub, began), &said).await,
+                Err(Lost { said, held: true, .. }) => {
+                    self.held(Attempt::reached(hub, began), &said).await
+                }
                 Err(Lost { said, slow, sent, .. }) => {
                     doubtful |= sent;
                     if slow {
                         self.pace.smaller();
                     }
-                    self.failed((hub, began), &said, None).await;
+                    self.failed(Attempt { hub, began, reached: sent }, &said, None).await;
                     let batch = self.pace.batch() as u64;
                     if slow && body.samples > batch {
-                        return Some(Outcome::TooMuch { said, doubtful });
+                        return Outcome::TooMuch { said, doubtful };
                     }
                 }
             }
@@ -224,35 +252,34 @@ impl Post {
     }
 
     /// The other side cannot at present: waits until it is time for another attempt.
-    async fn failed(
-        &mut self,
-        (hub, began): (usize, Instant),
-        said: &str,
-        after: Option<Duration>,
-    ) {
+    async fn failed(&mut self, attempt: Attempt, said: &str, after: Option<Duration>) {
         let pause = self.pace.failed(fastrand::f64(), after);
         if self.show(TargetState::Waiting, Some(said)) {
             let name = &self.config.name;
             warn!(name, said, "target does not take samples, which wait in the store");
         }
-        self.pause((hub, began), pause, after.unwrap_or_default()).await;
+        self.pause(attempt, pause, after.unwrap_or_default()).await;
     }
 
     /// Somebody has to mend something: waits for that, but not for ever.
-    async fn held(&mut self, (hub, began): (usize, Instant), said: &str) {
-        self.caller.doubt_files();
+    async fn held(&mut self, attempt: Attempt, said: &str) {
         if self.show(TargetState::Held, Some(said)) {
             let name = &self.config.name;
             warn!(name, said, "target is held until that is mended; samples wait in the store");
         }
-        self.pause((hub, began), HELD, Duration::ZERO).await;
+        // Of several hubs, time may mend another.
+        let is_one = self.config.urls.len() == 1;
+        let pause = if is_one { HELD } else { self.pace.failed(fastrand::f64(), None) };
+        self.pause(attempt, pause, Duration::ZERO).await;
     }
 
-    async fn pause(&mut self, (hub, began): (usize, Instant), pause: Duration, least: Duration) {
+    async fn pause(&mut self, attempt: Attempt, pause: Duration, least: Duration) {
         self.figures.change(|view| view.failures += 1);
+        let Attempt { hub, began, reached } = attempt;
         let now = Instant::now();
-        if self.hubs.failed(hub, began, now) {
-            self.figures.set_way(self.hubs.url(self.hubs.current()), self.protocol);
+        let turns = self.hubs.failed(hub, reached, began, now);
+        self.figures.set_way(self.hubs.url(self.hubs.current()), self.protocol);
+        if turns {
             return;
         }
         // Whoever has another hub to turn to does not sleep through the moment.
@@ -261,6 +288,20 @@ impl Post {
         tokio::select! {
             () = sleep(pause) => {}
             () = self.again.notified() => {}
+        }
+    }
+
+    /// Where another hub than the preferred is in use, sees to it that somebody looks whether that answers again.
+    fn look_out(&mut self) {
+        if let Some(hub) = self.lookout.as_mut().and_then(Lookout::heard) {
+            self.lookout = None;
+            self.hubs.hear(hub);
+            return;
+        }
+        let (urls, pause) = self.hubs.preferred(fastrand::f64());
+        if self.lookout.as_ref().map_or(0, Lookout::hubs) != urls.len() {
+            let begin = || Lookout::begin(self.config.clone(), self.protocol, urls, pause);
+            self.lookout = (!urls.is_empty()).then(begin);
         }
     }
 

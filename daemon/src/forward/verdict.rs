@@ -54,6 +54,8 @@ pub(super) enum Verdict {
     Unproven {
         /// By what.
         said: String,
+        /// Whether it may have taken what was sent all the same, and only not said so.
+        taken: bool,
     },
 }
 
@@ -66,9 +68,10 @@ pub(super) fn judge(answer: Answer, protocol: Protocol, sent: u64) -> Verdict {
     };
     match status {
         200..=299 => match (protocol, written) {
-            (Protocol::V2, None) => {
-                Verdict::Unproven { said: "it does not say how many samples it has written".into() }
-            }
+            (Protocol::V2, None) => Verdict::Unproven {
+                said: "it does not say how many samples it has written".into(),
+                taken: true,
+            },
             // 1.0 knows no partial success.
             (Protocol::V1, None) => Verdict::Done { refused: 0, said: None },
             (_, Some(written)) => {
@@ -89,7 +92,7 @@ pub(super) fn judge(answer: Answer, protocol: Protocol, sent: u64) -> Verdict {
         },
         401 | 403 => Verdict::Held { said: format!("{said}; check the token or password") },
         413 => Verdict::TooLarge { said },
-        415 if protocol == Protocol::V2 => Verdict::Unproven { said },
+        415 if protocol == Protocol::V2 => Verdict::Unproven { said, taken: false },
         408 | 425 | 429 | 500..=599 => Verdict::Again { said, after: retry_after },
         404 | 405 => Verdict::Held { said: format!("{said}; check the URL") },
         _ => Verdict::Held { said },
@@ -134,8 +137,8 @@ mod tests {
         let done = |refused| Verdict::Done { refused, said: None };
         assert_eq!(of(204, None, Protocol::V1), done(0));
         assert_eq!(of(204, Some(10), Protocol::V2), done(0));
-        assert!(matches!(of(204, None, Protocol::V2), Verdict::Unproven { .. }));
-        assert!(matches!(of(415, None, Protocol::V2), Verdict::Unproven { .. }));
+        assert!(matches!(of(204, None, Protocol::V2), Verdict::Unproven { taken: true, .. }));
+        assert!(matches!(of(415, None, Protocol::V2), Verdict::Unproven { taken: false, .. }));
         assert!(matches!(of(415, None, Protocol::V1), Verdict::Held { .. }));
         assert!(matches!(
             of(200, Some(7), Protocol::V2),

@@ -9,8 +9,7 @@
 //! - A connection keeps what it was made with; new ones get what is in use then.
 
 use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
+    io,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -24,7 +23,7 @@ use rustls::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{CertificateFacts, TlsConfig, TlsError, TlsFiles},
+    config::{CertificateFacts, Stamp, TlsConfig, TlsError, TlsFiles, stamp},
     logging::chain,
     series::now_ms,
 };
@@ -52,13 +51,10 @@ struct Used {
 #[derive(Debug)]
 struct Looks {
     /// As they were when they were last read, for better or worse.
-    read: Stamps,
+    read: Vec<Stamp>,
     /// As they were at the last look.
-    seen: Stamps,
+    seen: Vec<Stamp>,
 }
-
-/// Tells a file from what was in its place before.
-type Stamps = Vec<Option<(u64, i64, i64, u64)>>;
 
 /// What came of a look at the files.
 #[derive(Debug)]
@@ -154,9 +150,8 @@ fn server(
     Ok(server)
 }
 
-fn stamps(config: &TlsConfig) -> Stamps {
-    let stamp = |file: fs::Metadata| (file.ino(), file.mtime(), file.mtime_nsec(), file.len());
-    config.files().map(|path| path.metadata().ok().map(stamp)).collect()
+fn stamps(config: &TlsConfig) -> Vec<Stamp> {
+    config.files().map(stamp).collect()
 }
 
 /// What `error` says of a handshake that failed, in words for the log.

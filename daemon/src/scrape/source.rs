@@ -82,8 +82,7 @@ impl ScrapeSource {
     }
 
     async fn page(&mut self) -> Result<Page, String> {
-        let access = self.door.open().await?;
-        let question = self.door.question(&access, &self.config.url);
+        let question = self.door.question().await?;
         fetch::page(question, self.bytes, self.config.max_bytes).await
     }
 

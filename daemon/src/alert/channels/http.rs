@@ -133,7 +133,7 @@ impl Asker {
         {
             return Ok(client.clone());
         }
-        let tls = trust::client(&trust::with_system(own.clone()).await, None);
+        let tls = trust::client(&trust::with_system(own.clone()).await);
         let tls =
             tls.map_err(|error| Verdict::misconfigured(format!("failed to set up TLS: {error}")))?;
         let client = Client::builder()

@@ -2,11 +2,11 @@
 
 use std::{error::Error, path::PathBuf};
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 
 use super::{Verdict, file};
-use crate::trust;
+use crate::{config::certificates_in, trust};
 
 /// The authorities that a channel trusts: the system's, and those of a file.
 #[derive(Debug, Clone)]
@@ -25,17 +25,10 @@ impl Trust {
     ) -> Result<Vec<CertificateDer<'static>>, Verdict> {
         let Some(path) = &self.ca_file else { return Ok(Vec::new()) };
         let pem = file::whole(self.key, path, until).await?;
-        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let (key, shown) = (self.key, path.display());
-        match read {
-            Ok(authorities) if !authorities.is_empty() => Ok(authorities),
-            Ok(_) => Err(Verdict::misconfigured(format!(
-                "{key} `{shown}` holds no certificate: put the authority's there, in PEM"
-            ))),
-            Err(error) => Err(Verdict::misconfigured(format!(
-                "failed to parse {key} `{shown}`: {error}: put the authority's certificate there, in PEM"
-            ))),
-        }
+        certificates_in(&pem).map_err(|error| {
+            let (key, shown) = (self.key, path.display());
+            Verdict::misconfigured(format!("failed to read {key} `{shown}`: {error}"))
+        })
     }
 
     /// What `error` says of the other side's TLS, and how it is put right; `None` where it says nothing of it.

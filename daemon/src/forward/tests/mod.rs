@@ -10,11 +10,11 @@ mod wire;
 use std::time::Duration;
 
 use self::{
-    receiver::Reply,
+    receiver::{Receiver, Reply},
     rig::{Rig, labels_of},
 };
-use super::messages::TargetState;
-use crate::config::Protocol;
+use super::{lookout::Lookout, messages::TargetState};
+use crate::config::{ForwardConfig, Protocol};
 
 #[tokio::test]
 async fn samples_arrive_with_sorted_labels_and_their_values_bit_for_bit() {
@@ -69,6 +69,54 @@ async fn success_without_a_proof_is_none_and_everything_is_sent_again_in_version
     assert_eq!((view.protocol, view.refused), (Protocol::V1, 0));
     assert!(view.error.unwrap().contains("no proof of remote write 2.0"));
     assert_eq!(rig.receiver.twice(), 0);
+}
+
+#[tokio::test]
+async fn what_was_taken_before_the_version_changed_is_known_and_not_refused() {
+    let rig = Rig::start(Protocol::V2).await;
+    rig.receiver.takes_nothing_twice();
+    // Taken without an answer; then somebody older answers, who does not know 2.0.
+    rig.receiver.script([Reply::Lost, Reply::Status(415, "what is this")]);
+    for at in 1..=40 {
+        rig.append(at * 1_000, &[("load1", at as f64), ("load5", 0.5), ("load15", 0.5)]);
+    }
+    rig.view_when("all is done with", |view| view.known + view.sent + view.refused == 121).await;
+    let view = rig.view();
+    assert_eq!((view.protocol, view.refused, rig.receiver.twice()), (Protocol::V1, 0, 0));
+    assert!(view.known > 0);
+    rig.arrived(120).await;
+}
+
+#[tokio::test]
+async fn what_was_taken_without_a_proof_is_known_too() {
+    let rig = Rig::start(Protocol::V2).await;
+    rig.receiver.takes_nothing_twice();
+    rig.receiver.script([Reply::Unproven]);
+    rig.append(1_000, &[("load1", 0.25), ("load5", 0.5)]);
+    rig.view_when("it is done with", |view| view.known + view.sent + view.refused == 3).await;
+    let view = rig.view();
+    assert_eq!((view.known, view.refused, rig.receiver.twice()), (3, 0, 0));
+}
+
+#[tokio::test]
+async fn a_lookout_hears_whoever_answers_and_leaves_nothing_there() {
+    let receiver = Receiver::start().await;
+    receiver.script([Reply::Status(503, "still starting"), Reply::Cut]);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let urls = [nobody, receiver.address].map(|address| format!("http://{address}/api/v1/write"));
+    let config = ForwardConfig { timeout: Duration::from_secs(5), ..ForwardConfig::default() };
+    let pause = Duration::from_millis(5);
+    let mut lookout = Lookout::begin(config.into(), Protocol::V1, &urls, pause);
+    let heard = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            match lookout.heard() {
+                Some(hub) => break hub,
+                None => tokio::time::sleep(pause).await,
+            }
+        }
+    });
+    assert_eq!(heard.await, Ok(1));
+    assert_eq!((receiver.requests().len(), receiver.stored().len()), (3, 0));
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ pub(super) enum Reply {
     Cut,
     /// It is taken, and the connection is cut.
     Lost,
+    /// It is taken, with success, and nobody says how much.
+    Unproven,
     /// With the beginning of an answer; then the connection is cut.
     Part(&'static str),
 }
@@ -167,6 +169,10 @@ impl State {
             Some(Reply::Lost) => {
                 self.take(write, version_2);
                 (String::new(), false)
+            }
+            Some(Reply::Unproven) => {
+                self.take(write, version_2);
+                (reply(204, "", ""), true)
             }
             Some(Reply::Part(part)) => (part.into(), false),
             None => (self.take(write, version_2), true),

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::receiver::Receiver;
 use crate::{
-    config::{ForwardAuth, ForwardConfig, Protocol},
+    config::{Access, Credentials, ForwardConfig, Protocol},
     forward::{
         Cursors, ForwardPort,
         line::{Line, LineArguments},
@@ -110,11 +110,12 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
         std::fs::write(&file, "hush\n").unwrap();
+        let credentials = Credentials::Password { username: "web-1".into(), file };
         let config = ForwardConfig {
             name: "hub".into(),
             urls: vec![format!("http://{}/api/v1/write", receiver.address)],
             protocol,
-            auth: Some(ForwardAuth::Password { username: "web-1".into(), file }),
+            access: Access { credentials, ..Access::default() },
             labels: [("site".to_owned(), "berlin".to_owned())].into(),
             batch_max: 50_000,
             timeout: Duration::from_secs(5),

@@ -12,7 +12,7 @@ use tokio::{
 use super::config;
 use crate::{
     collector::Source,
-    config::{Credentials, ScrapeConfig},
+    config::{Access, Credentials, ScrapeConfig},
     plugin::Reading,
     scrape::ScrapeSource,
     series::Catalog,
@@ -190,10 +190,10 @@ async fn credentials_are_those_of_the_file_as_it_is_now() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let catalog = Arc::new(Catalog::default());
-    let credentials = Credentials::Token(file.clone());
+    let of = |credentials| Access { credentials, ..Access::default() };
     let plain = ScrapeConfig {
         url,
-        credentials,
+        access: of(Credentials::Token(file.clone())),
         interval: Some(SHORT),
         timeout: Some(SHORT),
         ..config("")
@@ -218,8 +218,8 @@ async fn credentials_are_those_of_the_file_as_it_is_now() {
         assert!(asked.contains(&format!("\r\nauthorization: {expected}\r\n")), "{asked}");
     }
     let (url, served) = serve(ok("", b"a 1\n")).await;
-    let credentials = Credentials::Basic { username: "me".into(), password_file: file };
-    let config = ScrapeConfig { url, credentials, ..plain };
+    let access = of(Credentials::Password { username: "me".into(), file });
+    let config = ScrapeConfig { url, access, ..plain };
     ScrapeSource::new(config, catalog).collect(0).await.unwrap();
     let asked = served.await.unwrap();
     assert!(asked.contains("authorization: Basic bWU6YW5vdGhlcg==\r\n"), "{asked}");

@@ -37,7 +37,7 @@ impl Email {
         let limit = self.limits.silence;
         let stream: Box<dyn AsyncTokioStream> = if self.config.tls == MailTls::Implicit {
             progress.reach(Step::Encrypt);
-            let tls = trust::client(authorities, None).map_err(|error| {
+            let tls = trust::client(authorities).map_err(|error| {
                 Verdict::misconfigured(format!("failed to set up TLS: {error}"))
             })?;
             let name = ServerName::try_from(self.config.host.clone()).map_err(|_| {

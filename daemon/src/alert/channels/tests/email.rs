@@ -240,7 +240,7 @@ async fn encryption_comes_before_everything_or_nothing_is_sent() {
                 starttls(c);
                 c.ca_file = path(&other)
             },
-            "holds no certificate",
+            "has no certificate; must be a PEM file",
         ),
     ];
     for (script, change, said) in cases {
