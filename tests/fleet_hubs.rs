@@ -61,6 +61,7 @@ async fn a_hub_that_is_cut_off_from_an_agent_asks_the_other_before_it_calls_it_o
     .await
     .0;
     let (first, other) = (&hubs[preferred], &hubs[1 - preferred]);
+    first.has_pace(SERVER, 1_000).await;
 
     // The line is cut; the agent turns to the other hub, and stays there.
     lines[preferred].line(Line::Refuses);

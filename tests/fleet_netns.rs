@@ -48,6 +48,7 @@ async fn a_cable_that_is_slow_pulled_and_filtered_loses_nothing_and_the_hub_know
     let agent = agent_setup.start().await;
     hub.samples(SERVER, METRIC, began, 3).await;
     becomes(&hub, "up", DEADLINE).await;
+    hub.has_pace(SERVER, 1_000).await;
 
     for _ in 0..rounds(1, 20) {
         // Slow, but wide enough: nothing happens.

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use bartizan_tests::{Daemon, Setup, http, peer::need};
+use bartizan_tests::{
+    Daemon, Setup, alerts::number, http, now_ms, peer::need, sink::Sink, wait_for,
+};
 use hyper::Method;
+use serde_json::Value;
 use tokio::process::Command;
 
 const LINE: &str = r#"{"server": "web-1", "metrics": {"temperature_celsius": 21.5}}"#;
@@ -89,6 +92,109 @@ async fn limits_are_named_by_their_key() {
     assert!(answer.text().contains("ingest.max_samples_per_second"), "{}", answer.text());
     let pause: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..60).contains(&pause), "{pause}");
+}
+
+#[tokio::test]
+async fn a_rule_on_what_only_a_script_pushes_tells_people_and_silence_is_no_incident() {
+    let sink = Sink::start().await;
+    let setup = Setup::new(&format!(
+        "[contact.ops]\nwebhook = [\"{}\"]\n\n[[route]]\nnotify = [\"ops\"]\n\n\
+         [[rule]]\nname = \"queue\"\nmetric = \"queue_length\"\ncritical = {{ above = 100 }}\n",
+        sink.url("/hook"),
+    ));
+    let daemon = setup.start().await;
+    let token = setup.admin_token();
+    let say = async |value: u32| {
+        let body = format!(r#"{{"server": "web-1", "metrics": {{"queue_length": {value}}}}}"#);
+        let answer = push(&daemon, &token, &body).await;
+        assert_eq!(answer.text(), r#"{"stored":1,"known":0}"#);
+    };
+    say(7).await;
+    say(900).await;
+    let incident = daemon.incident_of("web-1", "queue", &["firing"]).await;
+    assert_eq!((&incident["value"], &incident["limit"]["at"]), (&900.0.into(), &100.0.into()));
+    let told = sink.arrived(1).await[0].json();
+    assert_eq!(told["incidents"][0]["what"], "fired", "{told}");
+    assert_eq!(told["incidents"][0]["id"], incident["id"], "{told}");
+    say(7).await;
+    daemon.incident_of("web-1", "queue", &["resolved"]).await;
+    let told = sink.arrived(2).await[1].json();
+    assert_eq!(told["incidents"][0]["what"], "resolved", "{told}");
+    assert_eq!(number(&told["incidents"][0]["id"]), number(&incident["id"]));
+
+    let said = now_ms();
+    let look = async || {
+        let server = server(&daemon, "web-1").await;
+        assert_ne!(server["state"], "offline", "{server}");
+        (now_ms() - said > 40_000).then_some(server)
+    };
+    let server = wait_for("forty silent seconds", Duration::from_secs(60), look).await.0;
+    assert_eq!(server["state"], "unknown", "{server}");
+    let reason = server["reason"].as_str().unwrap();
+    assert!(reason.contains("not yet known how often"), "{server}");
+    assert!(server["last_seen_ms"].as_i64().unwrap() <= said, "{server}");
+    assert_eq!(daemon.incidents("firing").await, [Value::Null; 0]);
+    assert_eq!(sink.received().len(), 2, "nobody was told of a silent script");
+}
+
+#[tokio::test]
+async fn another_value_of_an_instant_that_is_stored_is_not_shown_beside_what_is_new() {
+    let setup = Setup::new("");
+    let mut daemon = setup.start().await;
+    let token = setup.admin_token();
+    let at = now_ms();
+    let sample = |metric: &str, value: u32, at: i64| {
+        format!(r#"{{"metric": "{metric}", "value": {value}, "time": {at}}}"#)
+    };
+    let body = |samples: &[String]| {
+        format!(r#"{{"server": "web-1", "samples": [{}]}}"#, samples.join(","))
+    };
+    let answer = push(&daemon, &token, &body(&[sample("a", 1, at)])).await;
+    assert_eq!(answer.text(), r#"{"stored":1,"known":0}"#);
+    // Whoever shows it knows nothing of it then.
+    daemon.kill();
+    let daemon = setup.start().await;
+    let both = body(&[sample("a", 99, at), sample("b", 2, at + 1)]);
+    assert_eq!(push(&daemon, &token, &both).await.text(), r#"{"stored":1,"known":1}"#);
+    let look = async || {
+        let latest = server(&daemon, "web-1").await["latest"].take();
+        (latest["b"] == 2.0).then_some(latest)
+    };
+    let latest = wait_for("the new one", Duration::from_secs(10), look).await.0;
+    assert_eq!(latest["a"], Value::Null, "{latest}");
+    let stored = daemon.samples("web-1", "a", 0, 1).await;
+    assert_eq!(stored.points, [(at, Some(1.0))]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_and_is_set_right_holds_nothing_up() {
+    let setup = Setup::new("");
+    let daemon = setup.start().await;
+    let token = setup.admin_token();
+    let say = async |value: u32, at: i64| {
+        let sample = format!(r#"{{"metric": "a", "value": {value}, "time": {at}}}"#);
+        let body = format!(r#"{{"server": "web-1", "samples": [{sample}]}}"#);
+        push(&daemon, &token, &body).await.text()
+    };
+    let began = now_ms();
+    assert_eq!(say(1, began + 300_000).await, r#"{"stored":1,"known":0}"#);
+    let look = async || server(&daemon, "web-1").await["last_seen_ms"].as_i64();
+    let seen = wait_for("a server that was seen", Duration::from_secs(10), look).await.0;
+    assert!(seen <= now_ms(), "seen {} ms ahead", seen - now_ms());
+    let right = now_ms();
+    assert_eq!(say(2, right).await, r#"{"stored":1,"known":0}"#);
+    assert_eq!(say(2, right).await, r#"{"stored":0,"known":1}"#);
+    let look = async || (server(&daemon, "web-1").await["latest"]["a"] == 2.0).then_some(());
+    wait_for("the present value", Duration::from_secs(10), look).await;
+    let stored = daemon.raw_between("web-1", "a", began, began + 400_000).await.remove(0);
+    assert_eq!(stored.points, [(right, Some(2.0)), (began + 300_000, Some(1.0))]);
+}
+
+/// What is said of a server at present.
+async fn server(daemon: &Daemon, name: &str) -> Value {
+    let servers = daemon.get("/servers").await["servers"].take();
+    let of_name = |server: &&Value| server["name"] == name;
+    servers.as_array().unwrap().iter().find(of_name).cloned().unwrap_or_default()
 }
 
 async fn push(daemon: &Daemon, token: &str, body: &str) -> http::Answer {

@@ -90,6 +90,12 @@ async fn a_node_exporter_is_scraped_as_it_changes() {
     let server =
         servers["servers"].as_array().unwrap().iter().find(|server| server["name"] == "db-1");
     assert_eq!(server.unwrap()["state"], "up", "a server of its own: {servers}");
+    let latest = &server.unwrap()["latest"];
+    for ratio in ["cpu_usage_ratio", "memory_usage_ratio"] {
+        let value = latest[ratio].as_f64().unwrap_or_else(|| panic!("{ratio}: {latest}"));
+        assert!((0.0..=1.0).contains(&value), "{ratio}: {latest}");
+    }
+    assert!(latest["load1"].is_f64() && latest["uptime_seconds"].is_f64(), "{latest}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

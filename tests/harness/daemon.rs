@@ -277,6 +277,17 @@ impl Daemon {
         wait_for(&what, DEADLINE, look).await.0
     }
 
+    /// Waits until it has been measured that a server writes here every `interval_ms`: before that it is never offline.
+    pub async fn has_pace(&self, server: &str, interval_ms: u32) {
+        let what = format!("the pace of {server} to be measured");
+        wait_for(&what, 2 * DEADLINE, async || {
+            let servers = self.get("/servers").await["servers"].take();
+            let is_it = |one: &Value| one["name"] == server && one["interval_ms"] == interval_ms;
+            servers.as_array()?.iter().any(is_it).then_some(())
+        })
+        .await;
+    }
+
     /// Every node of the supervision tree with its path, such as `root/fleet/srv:web-1`.
     pub async fn actors(&self) -> Vec<(String, Value)> {
         let mut nodes = Vec::new();

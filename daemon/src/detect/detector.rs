@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use super::{Level, Memory, memory::Turn, window::Window};
-use crate::config::{NoData, RuleConfig, Severity};
+use crate::{
+    config::{NoData, RuleConfig, Severity},
+    series::PRESUMED_INTERVAL_MS,
+};
 
 /// A value is of the present until it is older than so many intervals.
 pub(super) const FRESH_INTERVALS: i64 = 3;
@@ -257,7 +260,11 @@ impl Detector {
         }
         let mut turns = Vec::new();
         let mut changes = Vec::new();
-        if self.rule.no_data == NoData::Clear {
+        if !self.is_paced() {
+            // Its next sample may not be due: that there is none is neither fine nor an incident.
+            self.sight = Sight::Lost;
+            self.memory.paused_ms.get_or_insert(at_ms);
+        } else if self.rule.no_data == NoData::Clear {
             self.sight = Sight::TakenAsFine;
             self.memory.resume(at_ms);
             turns = self.memory.read_as_fine(&self.rule, at_ms);
@@ -271,6 +278,11 @@ impl Detector {
         }
         changes.extend(self.change(at_ms, &turns));
         changes
+    }
+
+    /// Whether it is known how often samples come.
+    fn is_paced(&self) -> bool {
+        self.interval_ms != i64::from(PRESUMED_INTERVAL_MS)
     }
 
     /// The clock was set by `by_ms`: what is remembered moves along, as if no time had passed.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::RuleConfig,
-    series::{BySeries, Catalog, Frame, Walk},
+    series::{BySeries, Catalog, Frame, PRESUMED_INTERVAL_MS, Walk},
 };
 
 /// Judges one server. Pure: it is told what happened and when, and gives out what changed.
@@ -263,8 +263,11 @@ impl Sentinel {
     /// Lets time pass: timers that are due, values that are too old, collectors that say nothing at all.
     pub fn advance(&mut self, now_ms: i64) {
         self.look(now_ms);
-        let is_silent =
-            |seen: &Seen| now_ms - seen.at_ms > (3 * seen.interval_ms).max(SILENT_MIN_MS);
+        let is_silent = |seen: &Seen| {
+            // Nobody knows yet when something should come.
+            let is_due = seen.interval_ms != i64::from(PRESUMED_INTERVAL_MS);
+            is_due && now_ms - seen.at_ms > (3 * seen.interval_ms).max(SILENT_MIN_MS)
+        };
         let is_judged = !self.offline && !self.elsewhere;
         for (name, _) in self.collectors.iter().filter(|(_, seen)| is_judged && is_silent(seen)) {
             let why = || "the collector reports nothing at all".into();

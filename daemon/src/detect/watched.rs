@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{NoData, RuleConfig},
-    series::{Kind, Rate, Series},
+    series::{Kind, Rate, Series, silence},
 };
 
 /// What all series of a server have in common.
@@ -285,7 +285,7 @@ fn tell(series: &Series, detector: &Detector, change: Change, scene: &Scene) -> 
     let value = detector.last().map(|(_, value)| value);
     let why = || {
         let silent = scene.silent.get(&series.collector).cloned();
-        silent.unwrap_or_else(|| "no sample for three intervals".into())
+        silent.unwrap_or_else(|| silence(series.interval_ms).into())
     };
     let unknown = (!absence && detector.is_lost() && level != Level::Ok).then(why);
     let severity = match level {

@@ -51,8 +51,7 @@ fn seen(asker: &Writer, body: &Bytes, context: &Context) -> Result<Response, Pro
     let now_ms = now_ms();
     let known = context.live.servers(|status, _| asked.contains_key(&*status.name));
     let sightings = known.iter().filter_map(|server| {
-        let there_ms = now_ms.saturating_add(server.skew_ms.unwrap_or(0));
-        let silent_ms = there_ms.saturating_sub(server.last_seen_ms?).max(0);
+        let silent_ms = now_ms.saturating_sub(server.last_seen_ms?).max(0);
         Some(SightingView { name: asked.get(&*server.name)?, silent_ms })
     });
     Ok(json(&SeenView { servers: sightings.collect() }))

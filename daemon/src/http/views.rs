@@ -45,6 +45,7 @@ struct ServerView<'a> {
     tags: &'a BTreeMap<String, String>,
     state: ServerState,
     normal: Option<bool>,
+    reason: Option<&'static str>,
     origin: Origin,
     last_seen_ms: Option<i64>,
     skew_ms: Option<i64>,
@@ -52,6 +53,7 @@ struct ServerView<'a> {
     collectors: CollectorsView,
     incidents: u32,
     level: Option<Severity>,
+    series: usize,
     latest: &'a BTreeMap<Arc<str>, Option<f64>>,
 }
 
@@ -69,12 +71,14 @@ impl<'a> ServersView<'a> {
             state: server.state,
             normal: server.normal,
             origin: server.origin,
+            reason: server.reason,
             last_seen_ms: server.last_seen_ms,
             skew_ms: server.skew_ms,
             interval_ms: server.interval_ms,
             collectors: CollectorsView { up: server.collectors_up, down: server.collectors_down },
             incidents: server.incidents,
             level: server.level,
+            series: server.series,
             latest: &server.latest,
         });
         Self { servers: servers.collect() }

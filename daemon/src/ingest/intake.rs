@@ -296,12 +296,12 @@ impl<'a> Intake<'a> {
         let (gaps, changes) = signals.gaps(open);
         let mut frames = Vec::new();
         let mut corrected: HashMap<Arc<str>, HashMap<Arc<str>, u32>> = HashMap::new();
+        let mut paced = Vec::new();
         for part in assembly.into_parts() {
             let Some(stream) = tables.streams.get_mut(part.stream.0 as usize) else { continue };
             stream.skew.note(part.at_ms, now_ms);
-            if let Some(interval_ms) = stream.pace.note(part.at_ms) {
-                let of_server = corrected.entry(stream.server.clone()).or_default();
-                of_server.insert(stream.collector.clone(), interval_ms);
+            if stream.pace.note(part.at_ms) {
+                paced.push(part.stream);
             }
             frames.push(Frame {
                 server: stream.server.clone(),
@@ -309,6 +309,13 @@ impl<'a> Intake<'a> {
                 at_ms: part.at_ms,
                 samples: part.samples,
             });
+        }
+        for place in paced {
+            let Some(stream) = tables.streams.get_mut(place.0 as usize) else { continue };
+            if let Some(interval_ms) = stream.pace.conclude(now_ms) {
+                let of_server = corrected.entry(stream.server.clone()).or_default();
+                of_server.insert(stream.collector.clone(), interval_ms);
+            }
         }
         for (server, intervals) in corrected {
             ground.catalog.set_intervals(&server, &intervals);

@@ -229,36 +229,35 @@ impl Ingest {
             return Ok(Kept::default());
         }
         let mut arrived = batch.clone();
-        let kept = self.0.store.arrive(batch).await.map_err(|refused| {
+        let stored = self.0.store.arrive_told(batch).await.map_err(|refused| {
             // Who writes is there, whatever becomes of it here.
             arrived.frames.iter().for_each(|frame| self.0.fleet.turned_away(&frame.server));
             Refusal::retry(Reason::Store, STORE_PAUSE, format!("{refused}; send it again"))
-        })?;
-        let mut servers: Vec<&Arc<str>> = Vec::new();
+        });
+        let (kept, left_out) = stored?;
+        let mut servers: Vec<Arc<str>> = Vec::new();
         {
             let mut gaps = account.gaps();
             gaps.change(changes);
             for frame in &arrived.frames {
                 gaps.end(&frame.server, &frame.collector, frame.at_ms);
-                if servers.last().is_none_or(|last| **last != frame.server) {
-                    servers.push(&frame.server);
+                if !left_out.is_empty() && servers.last().is_none_or(|last| *last != frame.server) {
+                    servers.push(frame.server.clone());
                 }
             }
         }
-        servers.sort_unstable();
-        servers.dedup();
         if let Some(grant) = writer.grant()
             && kept.stored + kept.known > 0
         {
             self.0.tokens.stored(grant);
         }
-        if kept.stored == 0 {
-            // It was here before or is too old: that its sender is there is all that is new.
-            servers.iter().for_each(|server| self.0.fleet.turned_away(server));
-            arrived.frames.clear();
-        } else {
-            servers.iter().for_each(|server| self.introduce(server));
-        }
+        // What was here before, perhaps with another value, or is too late is neither shown nor judged: that its
+        // sender is there is all that is new.
+        left_out.take_from(&mut arrived.frames);
+        let shown: HashSet<&Arc<str>> = arrived.frames.iter().map(|frame| &frame.server).collect();
+        shown.iter().for_each(|server| self.introduce(server));
+        let silent = servers.iter().filter(|server| !shown.contains(server));
+        silent.for_each(|server| self.0.fleet.turned_away(server));
         if !(arrived.frames.is_empty() && arrived.gaps.is_empty()) {
             self.0.fleet.arrived(arrived);
         }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     config::Severity,
-    series::{BySeries, Catalog, Frame, Gap, Kind, Rate, Series, Walk},
+    series::{BySeries, Catalog, Frame, Gap, Kind, Rate, Series, Walk, silence},
 };
 
 use super::{
@@ -41,7 +41,7 @@ pub(super) struct Board {
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) status: ServerStatus,
-    /// Time of the newest sample that was shown.
+    /// Time of the newest sample that was shown, by our clock, and not ahead of it.
     shown_ms: Option<i64>,
     pub(super) slots: BySeries<Slot>,
     /// What the catalog was when its series were last compared with these.
@@ -179,8 +179,11 @@ impl Server {
     }
 
     fn take_frame(&mut self, frame: &Frame, catalog: &Catalog, now_ms: i64) {
+        let here_ms = frame.at_ms.saturating_sub(self.status.skew_ms.unwrap_or(0));
+        // What was shown before the clock was set back says nothing any more.
+        let shown_ms = self.shown_ms.filter(|shown_ms| *shown_ms <= now_ms);
+        self.shown_ms = shown_ms.max(Some(here_ms.min(now_ms)));
         let now_ms = self.there_ms(now_ms);
-        self.shown_ms = self.shown_ms.max(Some(frame.at_ms.min(now_ms)));
         // The end of the gap may have been dropped; samples end it as well.
         self.silent.remove(&frame.collector);
         let revision = catalog.revision();
@@ -221,7 +224,7 @@ impl Server {
         STALE_INTERVALS * i64::from(interval_ms).max(least_ms)
     }
 
-    /// Time of its newest sample, by its own clock.
+    /// Time of its newest sample, by our clock as far as the difference is known.
     pub(super) fn last_seen_ms(&self) -> Option<i64> {
         self.shown_ms.max(self.status.seen_ms)
     }
@@ -232,7 +235,7 @@ impl Server {
         let Some(shown_ms) = self.shown_ms else {
             return self.status.state;
         };
-        let age_ms = self.there_ms(now_ms) - shown_ms;
+        let age_ms = now_ms - shown_ms;
         let stale_ms = self.fresh_ms(self.status.interval_ms);
         let is_judged_here = self.status.origin == Origin::Local;
         let seen = if age_ms > stale_ms.max(OFFLINE_MS) && is_judged_here {
@@ -245,6 +248,11 @@ impl Server {
         self.status.state.max(seen)
     }
 
+    /// Why it is in that state.
+    pub(super) fn reason(&self, now_ms: i64) -> Option<&'static str> {
+        self.state(now_ms).reason(self.status.interval_ms)
+    }
+
     /// Whether every sample is within its limit; `None` where that is not known.
     pub(super) fn normal(&self, now_ms: i64) -> Option<bool> {
         self.status.normal.filter(|_| self.state(now_ms) <= ServerState::Degraded)
@@ -253,7 +261,7 @@ impl Server {
     /// Why `slot` has no fresh sample; `None` while it has.
     pub(super) fn gap(&self, slot: &Slot, now_ms: i64) -> Option<&str> {
         let reason = self.silent.get(&slot.series.collector).map(|reason| &**reason);
-        reason.or_else(|| (!self.is_fresh(slot, now_ms)).then_some("no sample for three intervals"))
+        reason.or_else(|| (!self.is_fresh(slot, now_ms)).then(|| silence(slot.series.interval_ms)))
     }
 
     /// Whether the sample of `slot` is of the present: not older than three intervals, and

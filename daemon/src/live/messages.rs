@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     config::{Severity, Side},
-    series::{Frame, Gap, Labels},
+    series::{Frame, Gap, Labels, silence},
 };
 
 /// What the live actor accepts in its mailbox.
@@ -124,7 +124,7 @@ pub struct ServerStatus {
     /// Its clock minus ours, in milliseconds; `None` while that is not known.
     pub skew_ms: Option<i64>,
     /// Time of its newest sample as far as it is known besides those that are shown, from before a restart or
-    /// from samples that came too late to be shown.
+    /// from samples that came too late to be shown; by our clock.
     pub seen_ms: Option<i64>,
 }
 
@@ -169,6 +169,16 @@ pub enum ServerState {
 impl ServerState {
     /// All of them, the best first.
     pub const ALL: [Self; 4] = [Self::Up, Self::Degraded, Self::Unknown, Self::Offline];
+
+    /// Why a server is so whose fastest collector that brings anything does so every `interval_ms`.
+    pub fn reason(self, interval_ms: u32) -> Option<&'static str> {
+        match self {
+            Self::Up => None,
+            Self::Degraded => Some("a collector brings no samples"),
+            Self::Unknown => Some(silence(interval_ms)),
+            Self::Offline => Some("no sample for so long that it counts as offline"),
+        }
+    }
 
     /// Its name in frames and answers.
     pub fn name(self) -> &'static str {

@@ -26,6 +26,7 @@
 mod actor;
 mod board;
 mod cell;
+mod exporters;
 pub mod messages;
 mod rows;
 mod shared;

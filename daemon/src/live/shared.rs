@@ -74,7 +74,9 @@ pub struct ServerView {
     pub state: ServerState,
     /// Whether every sample is within its limit; `None` if something is unknown.
     pub normal: Option<bool>,
-    /// Time of its newest sample, by its own clock.
+    /// Why it is in that state; `None` while it is well.
+    pub reason: Option<&'static str>,
+    /// Time of its newest sample, by our clock as far as the difference is known.
     pub last_seen_ms: Option<i64>,
     /// How its samples come here.
     pub origin: Origin,
@@ -90,6 +92,8 @@ pub struct ServerView {
     pub incidents: u32,
     /// See `incidents`.
     pub level: Option<Severity>,
+    /// Series of which something is shown.
+    pub series: usize,
     /// The latest value of every gauge without labels, and of what is summed up
     /// over labels, by name. `None`: stale or unknown.
     pub latest: BTreeMap<Arc<str>, Option<f64>>,
@@ -322,12 +326,23 @@ fn view(server: &Server, (incidents, level): (u32, Option<Severity>), now_ms: i6
     latest.insert("disk_usage_ratio".into(), summary.disk);
     latest.insert("network_receive_bytes_per_second".into(), summary.receive);
     latest.insert("network_transmit_bytes_per_second".into(), summary.transmit);
+    // Of exporters, whose own names are others.
+    let of_exporters = [
+        ("cpu_usage_ratio", summary.cpu),
+        ("memory_usage_ratio", summary.memory),
+        ("load1", summary.load),
+        ("uptime_seconds", summary.uptime),
+    ];
+    for (name, value) in of_exporters.into_iter().filter(|(_, value)| value.is_some()) {
+        latest.entry(name.into()).or_insert(value);
+    }
     let status = &server.status;
     ServerView {
         name: status.name.clone(),
         tags: status.tags.clone(),
         state: server.state(now_ms),
         normal: server.normal(now_ms),
+        reason: server.reason(now_ms),
         last_seen_ms: server.last_seen_ms(),
         origin: status.origin,
         skew_ms: status.skew_ms,
@@ -336,6 +351,7 @@ fn view(server: &Server, (incidents, level): (u32, Option<Severity>), now_ms: i6
         collectors_down: status.collectors_down,
         incidents,
         level,
+        series: server.slots.len(),
         latest,
     }
 }

@@ -7,6 +7,7 @@ use crate::{config::Severity, series::Series};
 use super::{
     board::{Server, Slot},
     cell::Cell,
+    exporters::{Figures, Foreign},
 };
 
 /// Columns of the topics `wall` and `wall:NAME`.
@@ -49,6 +50,8 @@ pub(super) enum Part {
     Cores,
     Uptime,
     Temperature,
+    /// Something of it, told in others' way.
+    Foreign(Foreign),
 }
 
 impl Part {
@@ -65,7 +68,7 @@ impl Part {
             "cpu_cores" => Self::Cores,
             "uptime_seconds" => Self::Uptime,
             metric if metric.ends_with("_temperature_celsius") => Self::Temperature,
-            _ => Self::Other,
+            metric => Foreign::of(metric).map_or(Self::Other, Self::Foreign),
         }
     }
 }
@@ -100,6 +103,7 @@ impl Summary {
             if physical.is_empty() { interface != "lo" } else { physical.contains(&interface) }
         };
         let mut row = Self::default();
+        let mut foreign = None;
         for slot in server.slots.values().filter(|slot| slot.part != Part::Other) {
             let Some(value) = server.value(slot, now_ms) else { continue };
             let whole = slot.series.labels.is_empty().then_some(value);
@@ -122,10 +126,31 @@ impl Summary {
                 Part::Temperature => {
                     row.temperature = Some(row.temperature.map_or(value, |hot| hot.max(value)));
                 }
+                Part::Foreign(part) => {
+                    let figures = foreign.get_or_insert_with(Figures::default);
+                    figures.add(part, &slot.series.labels, value);
+                }
                 Part::Disk | Part::Receive | Part::Transmit | Part::Link | Part::Other => {}
             }
         }
+        foreign.into_iter().for_each(|figures| row.fill(&figures, now_ms));
         row
+    }
+
+    /// Says by `figures` what is not said otherwise.
+    fn fill(&mut self, figures: &Figures, now_ms: i64) {
+        self.cpu = self.cpu.or(figures.cpu());
+        self.cores = self.cores.or(figures.cores());
+        self.memory = self.memory.or(figures.memory());
+        if let Some((full, mount)) = figures.disk().filter(|_| self.disk.is_none()) {
+            (self.disk, self.disk_mount) = (Some(full), Some(mount.clone()));
+        }
+        self.receive = self.receive.or(figures.receive);
+        self.transmit = self.transmit.or(figures.transmit);
+        self.load = self.load.or(figures.load);
+        let runs_since = |boot_seconds: f64| now_ms as f64 / 1000.0 - boot_seconds;
+        self.uptime = self.uptime.or(figures.boot_seconds.map(runs_since));
+        self.temperature = self.temperature.or(figures.temperature);
     }
 }
 

@@ -52,6 +52,16 @@ impl<V> BySeries<V> {
         self.entries.retain_mut(|(_, value)| stays(value));
     }
 
+    /// How many series have something.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Everything, by series.
     pub fn iter(&self) -> impl Iterator<Item = (SeriesId, &V)> {
         self.entries.iter().map(|(id, value)| (*id, value))

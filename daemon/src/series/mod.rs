@@ -44,6 +44,10 @@ pub enum Kind {
     Counter,
 }
 
+/// What is presumed of a series that comes from elsewhere until it has been measured how often it comes. No interval
+/// that was measured is exactly this: it says that nobody knows, also after a restart.
+pub const PRESUMED_INTERVAL_MS: u32 = 10_001;
+
 /// What is known of a series besides its samples.
 ///
 /// Its identity is (server, metric, labels); the other fields may change, and
@@ -62,8 +66,16 @@ pub struct Series {
     pub unit: Arc<str>,
     /// Gauge or counter.
     pub kind: Kind,
-    /// Time between two samples, in milliseconds.
+    /// Time between two samples, in milliseconds; [`PRESUMED_INTERVAL_MS`] where that is not known.
     pub interval_ms: u32,
+}
+
+/// What is said of silence where nobody knows more of it, of something that comes every `interval_ms`.
+pub fn silence(interval_ms: u32) -> &'static str {
+    match interval_ms {
+        PRESUMED_INTERVAL_MS => "no sample for 30 s, and not yet known how often one comes",
+        _ => "no sample for three intervals",
+    }
 }
 
 /// Milliseconds since 1970 by the system's clock.

@@ -13,6 +13,7 @@ use tracing::{debug, info};
 
 use super::{
     ArrivalPort, Arrived, ServerMessage,
+    collector_health::is_measured,
     elsewhere::Elsewhere,
     health::Health,
     intake::{Finding, Intake},
@@ -26,7 +27,7 @@ use crate::{
     detect::{Recall, Sentinel},
     live::messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
     plugin::PluginPort,
-    series::{self, Catalog, now_ms},
+    series::{self, Catalog, PRESUMED_INTERVAL_MS, now_ms},
     store::{StorePort, StoreReader},
     supervision::{Children, Node, until_pulse},
 };
@@ -121,7 +122,8 @@ impl Actor for ServerActor {
         myself: ActorRef<ServerMessage>,
         arguments: ServerArguments,
     ) -> Result<Server, ActorProcessingErr> {
-        let seen_ms = arguments.history.last_seen(&arguments.name);
+        // A clock that was ahead may have dated what is stored.
+        let seen_ms = arguments.history.last_seen(&arguments.name).map(|at_ms| at_ms.min(now_ms()));
         let recall = arguments.alerts.recall(&arguments.name, seen_ms).await;
         let server = Server::new(&myself, arguments, recall, seen_ms);
         match server.children.ids().count() {
@@ -209,8 +211,14 @@ impl Server {
         let now = Instant::now();
         let here = read.iter().map(|reader| (reader.name.clone(), reader.interval));
         let all: Vec<_> = here.chain(elsewhere.iter().cloned()).collect();
-        let fastest = all.iter().map(|(_, interval)| *interval).min().unwrap_or(interval);
+        let fastest = all.iter().map(|(_, interval)| *interval);
+        // What was measured counts, if anything was.
+        let fastest = fastest.min_by_key(|interval| (!is_measured(*interval), *interval));
+        let fastest = fastest.unwrap_or(interval);
         let mut health = Health::new(fastest, read.iter().map(|reader| reader.name.clone()), now);
+        if seen_ms.is_some() {
+            health.has_come();
+        }
         for (collector, interval) in &elsewhere {
             health.meet(collector.clone(), *interval, now);
         }
@@ -285,6 +293,9 @@ impl Server {
 
     fn arrived(&mut self, arrived: Arrived) {
         let now = Instant::now();
+        if arrived.paced {
+            self.health.has_pace();
+        }
         for (collector, interval) in arrived.met {
             self.health.meet(collector, interval, now);
         }
@@ -292,7 +303,8 @@ impl Server {
         if arrived.newest_ms.is_some() {
             self.health.is_alive(now);
         }
-        self.seen_ms = self.seen_ms.max(arrived.newest_ms);
+        let seen_ms = self.seen_ms.map(|seen_ms| seen_ms.min(now_ms()));
+        self.seen_ms = seen_ms.max(arrived.newest_ms);
         self.skew_ms = arrived.skew_ms;
         self.judge();
     }
@@ -324,7 +336,8 @@ impl Server {
             let _ = self.findings.try_send(Finding::Elsewhere);
         }
         let detail = hub.map(|hub| format!("writes to {hub}"));
-        self.node.set_detail(detail.as_deref().or(words(&status)));
+        let detail = detail.as_deref().or(status.state.reason(status.interval_ms));
+        self.node.set_detail(detail);
         let told = self.told.as_ref();
         if told.is_some_and(|(told, at)| is_same(told, &status) && now - *at < TELL_AGAIN) {
             return;
@@ -352,23 +365,19 @@ fn read_elsewhere(history: &StoreReader, server: &str) -> Vec<(Arc<str>, Duratio
     let catalog = history.catalog();
     let mut intervals = BTreeMap::new();
     for series in catalog.of_server(server).into_iter().filter_map(|id| catalog.get(id)) {
-        let fastest_ms = intervals.entry(series.collector.clone()).or_insert(u32::MAX);
-        *fastest_ms = series.interval_ms.min(*fastest_ms);
+        let fastest_ms = intervals.entry(series.collector.clone()).or_insert(PRESUMED_INTERVAL_MS);
+        // A series that ended before it was measured says nothing.
+        *fastest_ms = match (series.interval_ms, *fastest_ms) {
+            (PRESUMED_INTERVAL_MS, known) => known,
+            (measured, PRESUMED_INTERVAL_MS) => measured,
+            (measured, known) => measured.min(known),
+        };
     }
     let seen = history.seen(server);
     let newest_ms = seen.values().copied().max().unwrap_or(i64::MIN);
     let lately = |name: &str| seen.get(name).is_some_and(|seen_ms| newest_ms - seen_ms <= ENDED_MS);
     let lately = intervals.into_iter().filter(|(name, _)| lately(name));
     lately.map(|(name, ms)| (name, Duration::from_millis(ms.into()))).collect()
-}
-
-fn words(status: &ServerStatus) -> Option<&'static str> {
-    match status.state {
-        ServerState::Up => None,
-        ServerState::Degraded => Some("a collector brings no samples"),
-        ServerState::Unknown => Some("no sample for three intervals"),
-        ServerState::Offline => Some("no sample for so long that it counts as offline"),
-    }
 }
 
 fn whole_ms(duration: Duration) -> u32 {

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{Arrived, Heard, HeardOf, skew::Skew};
 use crate::{
     config::{COLLECTOR_STATE, SERVER_STATE},
-    series::{Catalog, Frame, Gap, whole_ms},
+    series::{Catalog, Frame, Gap, PRESUMED_INTERVAL_MS, whole_ms},
     store::messages::Batch,
 };
 
@@ -48,8 +48,6 @@ pub(super) struct Present {
 const PRESENT_INTERVALS: i64 = 3;
 /// … of at least this: it travels in batches, and a busy machine takes a while.
 const INTERVAL_MIN_MS: i64 = 1_000;
-/// What is assumed of a collector that has brought nothing yet but the reason why.
-const UNKNOWN_INTERVAL_MS: i64 = 10_000;
 
 impl Elsewhere {
     /// Nothing has come yet in this life; of these collectors something came before, each with its interval.
@@ -76,8 +74,10 @@ impl Elsewhere {
             }
         }
         self.tell_gaps(there_ms, &mut present);
-        present.arrived.newest_ms = newest_ms;
-        present.arrived.skew_ms = self.skew.ms();
+        let skew_ms = self.skew.ms();
+        let by_our_clock = |at_ms: i64| at_ms.saturating_sub(skew_ms.unwrap_or(0)).min(now_ms);
+        present.arrived.newest_ms = newest_ms.map(by_our_clock);
+        present.arrived.skew_ms = skew_ms;
         present
     }
 
@@ -88,9 +88,11 @@ impl Elsewhere {
         if [COLLECTOR_STATE, SERVER_STATE].contains(&&*first.metric) {
             return;
         }
+        present.arrived.paced |= first.interval_ms != PRESUMED_INTERVAL_MS;
         let interval_ms = i64::from(first.interval_ms).max(INTERVAL_MIN_MS);
         let known = self.collectors.entry(frame.collector.clone()).or_default();
-        known.newest_ms = known.newest_ms.max(Some(frame.at_ms));
+        // A clock that is ahead, and set right later, must not end the gaps that begin then.
+        known.newest_ms = known.newest_ms.max(Some(frame.at_ms.min(there_ms)));
         if known.gap.as_ref().is_some_and(|gap| gap.from_ms < frame.at_ms) {
             known.gap = None;
         }
@@ -128,8 +130,9 @@ impl Elsewhere {
             if caught_up || there_ms.saturating_sub(gap.from_ms) <= present_ms {
                 known.told = true;
                 if known.interval_ms == 0 {
-                    known.interval_ms = UNKNOWN_INTERVAL_MS;
-                    let interval = Duration::from_millis(UNKNOWN_INTERVAL_MS.unsigned_abs());
+                    // It has brought nothing yet but the reason why.
+                    known.interval_ms = PRESUMED_INTERVAL_MS.into();
+                    let interval = Duration::from_millis(PRESUMED_INTERVAL_MS.into());
                     present.arrived.met.push((collector.clone(), interval));
                 }
                 let of = HeardOf::Nothing;

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Heard, HeardOf, Sighting};
+use super::{
+    Heard, HeardOf, Sighting,
+    collector_health::{CollectorHealth, PRESUMED_INTERVAL, is_measured},
+};
 use crate::live::messages::ServerState;
 
 /// What the server's state is judged by.
@@ -19,17 +22,13 @@ pub(super) struct Health {
     elsewhere: Option<Sighting>,
     /// Whether a sample came since the start.
     heard: bool,
-    collectors: BTreeMap<Arc<str>, Collector>,
+    /// Whether anything has ever come.
+    came: bool,
+    /// Whether anybody knows how often something should come. Who has written and has no pace is unknown when it is
+    /// silent, and never offline: its next sample may not be due.
+    paced: bool,
+    collectors: BTreeMap<Arc<str>, CollectorHealth>,
     looked_at: Instant,
-}
-
-/// What was last heard of a collector.
-#[derive(Debug)]
-struct Collector {
-    of: HeardOf,
-    /// Of one that others run, and that does not say itself when it brings nothing: how often it brings something,
-    /// and when it did last.
-    elsewhere: Option<(Duration, Instant)>,
 }
 
 /// A server of which nothing was heard for this long is offline, however short
@@ -37,20 +36,10 @@ struct Collector {
 const OFFLINE_MIN: Duration = Duration::from_secs(30);
 /// So long before it would be offline, a silent server is missed: time for others to be asked, more than once.
 const MISSED_BEFORE: Duration = Duration::from_secs(15);
-/// A collector that others run brings nothing if nothing of it came for this long, however short its interval.
-const SILENT_MIN: Duration = Duration::from_secs(5);
 /// One of which nothing came for so long, while others went on, has ended.
 const ENDED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whoever looks only after so long has been asleep, and does not know what was there to be heard meanwhile.
 const ASLEEP: Duration = Duration::from_secs(5);
-
-impl Collector {
-    fn brings_nothing(&self, now: Instant) -> bool {
-        let silent =
-            |(interval, at): (Duration, Instant)| now - at > (interval * 3).max(SILENT_MIN);
-        self.of == HeardOf::Nothing || self.elsewhere.is_some_and(silent)
-    }
-}
 
 impl Health {
     /// Of a server whose fastest collector reads every `interval`, which has
@@ -60,19 +49,22 @@ impl Health {
         collectors: impl Iterator<Item = Arc<str>>,
         now: Instant,
     ) -> Self {
-        let of = |name| (name, Collector { of: HeardOf::Nothing, elsewhere: None });
+        let of = |name| (name, CollectorHealth::default());
+        let collectors: BTreeMap<_, _> = collectors.map(of).collect();
         Self {
             interval,
             heard_at: now,
             alive_at: now,
             elsewhere: None,
             heard: false,
-            collectors: collectors.map(of).collect(),
+            came: false,
+            paced: !collectors.is_empty(),
+            collectors,
             looked_at: now,
         }
     }
 
-    /// Time between two samples of its fastest collector that brings any.
+    /// Time between two samples of its fastest collector that brings any; presumed where nobody knows it of any.
     pub(super) fn interval(&self) -> Duration {
         self.interval
     }
@@ -83,6 +75,7 @@ impl Health {
             self.heard_at = now;
             self.alive_at = now;
             self.heard = true;
+            self.came = true;
         }
         if let Some(known) = self.collectors.get_mut(&heard.collector) {
             known.of = heard.of;
@@ -94,17 +87,35 @@ impl Health {
 
     /// Others run this collector, and read it every `interval`.
     pub(super) fn meet(&mut self, collector: Arc<str>, interval: Duration, now: Instant) {
-        let known = self.collectors.entry(collector);
-        let known = known.or_insert(Collector { of: HeardOf::Nothing, elsewhere: None });
+        let known = self.collectors.entry(collector).or_default();
         known.elsewhere = Some((interval, now));
+        if is_measured(interval) {
+            self.paced = true;
+        }
+    }
+
+    /// Something came in a former life.
+    pub(super) fn has_come(&mut self) {
+        self.came = true;
+    }
+
+    /// It is known how often something should come, of whatever collector.
+    pub(super) fn has_pace(&mut self) {
+        self.paced = true;
+    }
+
+    /// Whether something came, and nobody knows when to miss the next.
+    pub(super) fn lacks_pace(&self) -> bool {
+        self.came && !self.paced
     }
 
     /// Something came, however old.
     pub(super) fn is_alive(&mut self, now: Instant) {
         self.alive_at = now;
-        let speaking = self.collectors.values().filter(|known| !known.brings_nothing(now));
-        let fastest = speaking.filter_map(|known| Some(known.elsewhere?.0)).min();
-        self.interval = fastest.unwrap_or(self.interval);
+        self.came = true;
+        let fastest = self.collectors.values().filter_map(|known| known.pace(now)).min();
+        let presumed = (!self.paced).then_some(PRESUMED_INTERVAL);
+        self.interval = fastest.or(presumed).unwrap_or(self.interval);
     }
 
     /// Another hub hears of it.
@@ -146,7 +157,7 @@ impl Health {
                 .for_each(|(_, at)| *at = now);
         }
         let alive_at = self.alive_at;
-        let ended = |known: &Collector| {
+        let ended = |known: &CollectorHealth| {
             let since = known.elsewhere.map(|(_, at)| alive_at.saturating_duration_since(at));
             since.is_some_and(|since| since > ENDED)
         };
@@ -157,11 +168,13 @@ impl Health {
     }
 
     /// The state at `now`, as `architecture` defines it: unknown after three
-    /// intervals without a sample, offline after the longer of those and 30 s, unless another hub hears of it.
+    /// intervals without a sample, offline after the longer of those and 30 s, unless another hub hears of it or
+    /// nobody knows how often it writes.
     pub(super) fn judge(&self, now: Instant) -> ServerState {
         let unknown_after = self.interval * 3;
         let silent = now - self.heard_at;
-        if now - self.alive_at > self.offline_after() && self.hub(now).is_none() {
+        let is_due = !self.lacks_pace() && now - self.alive_at > self.offline_after();
+        if is_due && self.hub(now).is_none() {
             ServerState::Offline
         } else if silent > unknown_after || !self.heard {
             ServerState::Unknown
@@ -174,7 +187,8 @@ impl Health {
 
     /// How many collectors bring samples.
     pub(super) fn up(&self, now: Instant) -> u32 {
-        let up = |known: &&Collector| known.of == HeardOf::Samples && !known.brings_nothing(now);
+        let up =
+            |known: &&CollectorHealth| known.of == HeardOf::Samples && !known.brings_nothing(now);
         count(self.collectors.values().filter(up))
     }
 
@@ -234,7 +248,7 @@ mod tests {
     #[test]
     fn samples_of_the_past_keep_a_server_from_being_offline_and_leave_it_unknown() {
         let start = Instant::now();
-        let mut health = Health::new(SECOND, [].into_iter(), start);
+        let mut health = of_elsewhere(start);
         for second in 0..100 {
             health.is_alive(start + second * SECOND);
         }
@@ -247,7 +261,7 @@ mod tests {
         let start = Instant::now();
         let at = |second: u32| start + second * SECOND;
         let seen = |second| Sighting { hub: "hub-2".into(), at: at(second) };
-        let mut health = Health::new(SECOND, [].into_iter(), start);
+        let mut health = of_elsewhere(start);
         health.hear(&heard("cpu", HeardOf::Samples), start);
         assert!(!health.is_missed(at(15)) && health.is_missed(at(16)));
         health.is_elsewhere(seen(20));
@@ -309,13 +323,56 @@ mod tests {
     #[test]
     fn a_hub_that_was_asleep_does_not_cry_wolf() {
         let start = Instant::now();
-        let mut health = Health::new(SECOND, [].into_iter(), start);
+        let mut health = of_elsewhere(start);
         health.is_alive(start);
         health.look(start + SECOND);
         let woken = start + 3600 * SECOND;
         health.look(woken);
         assert_eq!(health.judge(woken + 30 * SECOND), ServerState::Unknown);
         assert_eq!(health.judge(woken + 31 * SECOND), ServerState::Offline);
+    }
+
+    #[test]
+    fn who_wrote_once_is_unknown_when_it_is_silent_and_offline_only_once_its_pace_is_known() {
+        let start = Instant::now();
+        let at = |second: u32| start + second * SECOND;
+        let mut health = Health::new(SECOND, [].into_iter(), start);
+        assert_eq!(health.judge(at(31)), ServerState::Offline, "nothing has ever come");
+        let hear = |health: &mut Health, interval, second| {
+            health.meet("push".into(), interval, at(second));
+            health.hear(&heard("push", HeardOf::Samples), at(second));
+            health.is_alive(at(second));
+            health.judge(at(second))
+        };
+        assert_eq!(hear(&mut health, PRESUMED_INTERVAL, 40), ServerState::Up);
+        assert_eq!((health.judge(at(86_400)), health.down(at(86_400))), (ServerState::Unknown, 0));
+        assert_eq!((health.lacks_pace(), health.interval()), (true, PRESUMED_INTERVAL));
+        assert_eq!(hear(&mut health, 60 * SECOND, 90_000), ServerState::Up);
+        assert_eq!(health.judge(at(90_180)), ServerState::Up);
+        assert_eq!((health.judge(at(90_181)), health.down(at(90_181))), (ServerState::Offline, 1));
+    }
+
+    #[test]
+    fn one_push_beside_a_steady_collector_does_not_make_it_slower() {
+        let start = Instant::now();
+        let mut health = Health::new(SECOND, [].into_iter(), start);
+        for (name, interval) in [("push", PRESUMED_INTERVAL), ("node", SECOND)] {
+            health.meet(name.into(), interval, start);
+            health.hear(&heard(name, HeardOf::Samples), start);
+        }
+        health.is_alive(start);
+        assert_eq!(health.interval(), SECOND);
+        health.hear(&heard("node", HeardOf::Samples), start + 20 * SECOND);
+        let later = start + 20 * SECOND;
+        assert_eq!((health.judge(later), health.up(later)), (ServerState::Up, 2));
+        assert_eq!(health.judge(later + 31 * SECOND), ServerState::Offline);
+    }
+
+    /// Of a server that is read elsewhere every second.
+    fn of_elsewhere(start: Instant) -> Health {
+        let mut health = Health::new(SECOND, [].into_iter(), start);
+        health.has_pace();
+        health
     }
 
     fn heard(collector: &str, of: HeardOf) -> Heard {

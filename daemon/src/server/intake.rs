@@ -148,20 +148,26 @@ impl Intake {
         self.reports.recv().await.map(News::Report)
     }
 
+    /// Stores what says itself when it was measured; what there is to show of it.
+    async fn store_dated(&self, mut dated: Vec<Frame>) -> Vec<Frame> {
+        let (store, batch) = (self.store.clone(), Batch { frames: dated.clone(), gaps: vec![] });
+        // A task of its own: it goes on though nobody waits for it any more.
+        let arriving = tokio::spawn(async move { store.arrive_told(batch).await });
+        match timeout(ACK_LIMIT, arriving).await {
+            Ok(Ok(Ok((_, left_out)))) => left_out.take_from(&mut dated),
+            Ok(Ok(Err(error))) => {
+                warn!(server = %self.server, %error, "samples with times of their own are lost")
+            }
+            outcome => {
+                debug!(server = %self.server, ?outcome, "samples with times of their own are shown before they are stored")
+            }
+        }
+        dated
+    }
+
     async fn pass_on(&self, Round { batch, dated, heard }: Round) {
         if !dated.is_empty() {
-            let (store, batch) =
-                (self.store.clone(), Batch { frames: dated.clone(), gaps: vec![] });
-            // A task of its own: it goes on though nobody waits for it any more.
-            let arriving = tokio::spawn(async move { store.arrive(batch).await });
-            match timeout(ACK_LIMIT, arriving).await {
-                Ok(Ok(Err(error))) => {
-                    warn!(server = %self.server, %error, "samples with times of their own are lost")
-                }
-                outcome => {
-                    debug!(server = %self.server, ?outcome, "samples with times of their own")
-                }
-            }
+            let dated = self.store_dated(dated).await;
             self.show(dated, Vec::new());
         }
         if !batch.frames.is_empty() || !batch.gaps.is_empty() {

@@ -28,7 +28,9 @@ pub struct Arrived {
     pub heard: Vec<Heard>,
     /// Collectors that were not known before, or read at another interval now.
     pub met: Vec<(Arc<str>, Duration)>,
-    /// Time of the newest sample, however old, by the other clock.
+    /// Whether it has been measured how often any of it comes.
+    pub paced: bool,
+    /// Time of the newest sample, however old, by our clock as far as the difference is known; never ahead of it.
     pub newest_ms: Option<i64>,
     /// That clock minus ours, where it is known.
     pub skew_ms: Option<i64>,

@@ -21,12 +21,15 @@
 //! - Samples never pass the actor's mailbox; it hears only who was heard.
 //! - What comes from elsewhere is judged and shown while it is of the present, not older than three intervals by the
 //!   clock of whoever read it, as far as that is known. What is older has been stored, and cries no wolf.
+//! - Nobody is offline for not writing before it has been measured how often he writes: until then who is silent is
+//!   unknown, and it is said why.
 //! - One that another hub hears of is not offline here, and nothing of it is: it writes to that hub now.
 //! - The state (`up`, `degraded`, `unknown`, `offline`) is judged by the actor's
 //!   own timer, so that silence is noticed though nothing arrives.
 
 mod actor;
 mod arrivals;
+mod collector_health;
 mod elsewhere;
 mod health;
 mod intake;

@@ -6,14 +6,21 @@ use super::{
     coder::Coder,
     lanes::{LANES_MAX, lane_name},
     latest::Latest,
-    messages::Kept,
+    messages::{Kept, LeftOut},
+    recall::Found,
     shared::Shared,
 };
-use crate::series::{Frame, Sample, SeriesId};
+use crate::series::{Frame, Sample};
 
 /// A lane's schema keeps up to so many series that do not come in every frame: who pushes a handful of samples at a
 /// time would else begin a chunk with each.
 pub(super) const LASTING: usize = 256;
+
+/// A series whose newest sample is so far ahead of our clock was written by one that was set right since, or will
+/// be: what is older than that sample is taken…
+const AHEAD_MS: i64 = 2_000;
+/// … if it is no older than this by our clock: what is further back may be in segments, where nobody looks for it.
+const OUT_OF_ORDER_MS: u64 = 10 * 60 * 1000;
 
 /// The coders of all streams.
 #[derive(Debug, Default)]
@@ -26,7 +33,14 @@ pub(super) struct Arrivals {
     lanes: Vec<u8>,
     /// What of the frame in hand is new, and what is older than its series' newest sample.
     pub(super) new: Vec<Sample>,
-    pub(super) old: Vec<SeriesId>,
+    pub(super) old: Vec<Sample>,
+}
+
+/// What became of a batch from elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) kept: Kept,
+    pub(super) left_out: LeftOut,
 }
 
 impl Coders {
@@ -60,8 +74,13 @@ fn coders_of(shared: &Shared, server: &Arc<str>, collector: &Arc<str>) -> Vec<Co
 }
 
 impl Arrivals {
-    /// Tells the samples of a frame apart; counts those that are known.
-    pub(super) fn judge(&mut self, frame: &Frame, latest: &Latest, kept: &mut Kept) {
+    /// Tells the samples of a frame apart, the `number`th of its batch; counts those that are known.
+    pub(super) fn judge(
+        &mut self,
+        (number, frame): (usize, &Frame),
+        latest: &Latest,
+        judged: &mut Judged,
+    ) {
         self.new.clear();
         self.old.clear();
         for sample in &frame.samples {
@@ -69,10 +88,35 @@ impl Arrivals {
             if frame.at_ms > newest {
                 self.new.push(*sample);
             } else if frame.at_ms == newest {
-                kept.known += 1;
+                judged.kept.known += 1;
+                judged.left_out.0.push((number, sample.series));
             } else {
-                self.old.push(sample.series);
+                self.old.push(*sample);
             }
+        }
+    }
+
+    /// Tells apart what is older than the newest of its series: what is here already, what is too late, and what is
+    /// new all the same, because the newest is from what is still to come at `now_ms`.
+    ///
+    /// A sender's clock that was ahead and is set right would else cost everything until it has caught up.
+    pub(super) fn judge_old(
+        &mut self,
+        (number, frame): (usize, &Frame),
+        (latest, now_ms): (&Latest, i64),
+        found: &Found,
+        judged: &mut Judged,
+    ) {
+        let is_recent = now_ms.abs_diff(frame.at_ms) <= OUT_OF_ORDER_MS;
+        for sample in &self.old {
+            let is_known = found.has(sample.series);
+            let is_ahead = latest.of(sample.series).saturating_sub(now_ms) > AHEAD_MS;
+            if !is_known && found.is_whole && is_recent && is_ahead {
+                self.new.push(*sample);
+                continue;
+            }
+            *(if is_known { &mut judged.kept.known } else { &mut judged.kept.late }) += 1;
+            judged.left_out.0.push((number, sample.series));
         }
     }
 

@@ -20,10 +20,12 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    messages::{Ack, Batch, Kept, Refused},
+    arrival::Judged,
+    messages::{Ack, Batch, Kept, LeftOut, Refused},
+    sizes::{bytes_of, pieces, samples_of},
     writer::Origin,
 };
-use crate::series::{Frame, Gap, Sample};
+use crate::series::Gap;
 
 /// Gaps of dropped batches that are kept for the next writing; more are counted as dropped.
 const GAPS_KEPT: usize = 1 << 16;
@@ -86,7 +88,7 @@ enum Reply {
 
 /// Whoever waits until a batch from elsewhere survives a power cut.
 #[derive(Debug)]
-pub(super) struct Durable(oneshot::Sender<Result<Kept, Refused>>);
+pub(super) struct Durable(oneshot::Sender<Result<Judged, Refused>>);
 
 impl StorePort {
     /// A port and its other end; at most `limit_bytes` of samples wait between them.
@@ -124,16 +126,27 @@ impl StorePort {
     /// Its frames may be of any order, as long as those of a series are in theirs. What is here already is not kept
     /// twice. A batch that is refused may have been kept in part: it can be handed over again.
     pub async fn arrive(&self, batch: Batch) -> Result<Kept, Refused> {
-        let mut kept = Kept::default();
+        self.arrive_told(batch).await.map(|(kept, _)| kept)
+    }
+
+    /// The same, and which samples were not kept.
+    pub async fn arrive_told(&self, batch: Batch) -> Result<(Kept, LeftOut), Refused> {
+        let (mut kept, mut left_out) = (Kept::default(), LeftOut::default());
+        let mut before = 0;
         for piece in pieces(batch, self.0.limit / 8) {
             let (reply, answer) = oneshot::channel();
             let reply = Reply::Durable(Durable(reply));
+            let frames = piece.frames.len();
             let waiting = Waiting { bytes: bytes_of(&piece), batch: piece, reply };
             self.0.arrive(waiting);
             // Without an answer the writer fell with the batch in its hands.
-            kept += answer.await.unwrap_or(Err(Refused::Stopping))?;
+            let judged = answer.await.unwrap_or(Err(Refused::Stopping))?;
+            kept += judged.kept;
+            let of_piece = judged.left_out.0.into_iter();
+            left_out.0.extend(of_piece.map(|(number, series)| (before + number, series)));
+            before += frames;
         }
-        Ok(kept)
+        Ok((kept, left_out))
     }
 
     /// Samples that were dropped since the daemon started, and gaps for which there was no room.
@@ -235,8 +248,9 @@ impl StoreIntake {
     }
 
     /// Says that a batch from elsewhere is durable, or not known to be.
-    pub(super) fn durable(&self, durable: Durable, answer: Result<Kept, Refused>) {
-        self.0.stored.fetch_add(answer.as_ref().map_or(0, |kept| kept.stored), Ordering::Relaxed);
+    pub(super) fn durable(&self, durable: Durable, answer: Result<Judged, Refused>) {
+        let stored = answer.as_ref().map_or(0, |judged| judged.kept.stored);
+        self.0.stored.fetch_add(stored, Ordering::Relaxed);
         // Whoever sent it may have given up.
         let _ = durable.0.send(answer);
     }
@@ -358,36 +372,4 @@ impl Ack {
         // Without an answer the writer fell with the batch in its hands.
         self.0.await.unwrap_or(Err(Refused::Stopping))
     }
-}
-
-/// Samples in a batch.
-fn samples_of(batch: &Batch) -> u64 {
-    batch.frames.iter().map(|frame| frame.samples.len() as u64).sum()
-}
-
-/// The batch in pieces of about `most` bytes, in order.
-fn pieces(batch: Batch, most: usize) -> Vec<Batch> {
-    let mut pieces = Vec::new();
-    let mut piece = Batch { frames: Vec::new(), gaps: batch.gaps };
-    let mut bytes = 0;
-    for frame in batch.frames {
-        let of_frame = bytes_of_frame(&frame);
-        if bytes > 0 && bytes + of_frame > most {
-            pieces.push(std::mem::take(&mut piece));
-            bytes = 0;
-        }
-        bytes += of_frame;
-        piece.frames.push(frame);
-    }
-    pieces.push(piece);
-    pieces
-}
-
-fn bytes_of_frame(frame: &Frame) -> usize {
-    size_of::<Frame>() + frame.samples.len() * size_of::<Sample>()
-}
-
-fn bytes_of(batch: &Batch) -> usize {
-    let frames: usize = batch.frames.iter().map(bytes_of_frame).sum();
-    frames + batch.gaps.len() * size_of::<Gap>() + size_of::<Waiting>()
 }

@@ -3,7 +3,7 @@
 //! Samples do not pass the actor's mailbox: they enter by a [`StorePort`](super::StorePort),
 //! which never waits, and are read through a [`StoreReader`](super::StoreReader).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -47,6 +47,37 @@ pub struct Kept {
     pub known: u64,
     /// Samples older than what their series has; they are not kept.
     pub late: u64,
+}
+
+/// Samples of a batch from elsewhere that were not kept: the number of the frame in its batch, and the series, in the
+/// order of the batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeftOut(pub Vec<(usize, SeriesId)>);
+
+impl LeftOut {
+    /// Whether all of the batch was kept.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes them out of the batch that they are of; frames that are empty then go too. Of a series that stands twice
+    /// in a frame, both go or neither.
+    pub fn take_from(&self, frames: &mut Vec<Frame>) {
+        if self.is_empty() {
+            return;
+        }
+        let mut left_out = self.0.iter().peekable();
+        for (number, frame) in frames.iter_mut().enumerate() {
+            let mut of_frame = HashSet::new();
+            while let Some((_, series)) = left_out.next_if(|(at, _)| *at == number) {
+                of_frame.insert(*series);
+            }
+            if !of_frame.is_empty() {
+                frame.samples.retain(|sample| !of_frame.contains(&sample.series));
+            }
+        }
+        frames.retain(|frame| !frame.samples.is_empty());
+    }
 }
 
 impl std::ops::AddAssign for Kept {

@@ -59,6 +59,7 @@ mod replay;
 mod segment;
 mod segment_read;
 mod shared;
+mod sizes;
 mod sled_state;
 mod state;
 mod state_port;

@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     coder::{Coder, Encoded},
     delta::{CHUNK_FRAMES, present_bits},
-    heads::Chunk,
+    heads::{Chunk, Stream},
     shared::Shared,
 };
 use crate::series::SeriesId;
@@ -44,14 +44,14 @@ struct Row {
 }
 
 impl Recall {
-    /// How many of `series` have a sample at `at_ms` in one of the streams.
-    pub(super) fn known(
+    /// What there is at `at_ms` in the streams, of whose series `asked` are of interest.
+    pub(super) fn find(
         &mut self,
         shared: &Shared,
         (coders, at_ms): (&[Coder], i64),
-        series: &[SeriesId],
+        asked: usize,
         (encoded, bytes): (&[Encoded], &[u8]),
-    ) -> u64 {
+    ) -> Found {
         for frame in &encoded[self.looked_at..] {
             let columns = frame.schema.series.len();
             let bits = present_bits(frame.head, &bytes[frame.body.clone()], columns);
@@ -59,31 +59,48 @@ impl Recall {
             self.written.insert((frame.place, frame.at_ms), row);
         }
         self.looked_at = encoded.len();
-        self.asked += series.len();
-        let mut rows = Vec::new();
+        self.asked += asked;
+        let mut found = Found { rows: Vec::new(), is_whole: true };
         for place in coders.iter().map(|coder| coder.place) {
-            rows.extend(self.written.get(&(place, at_ms)).cloned());
-            rows.extend(self.in_heads(shared, place, at_ms));
+            found.rows.extend(self.written.get(&(place, at_ms)).cloned());
+            self.in_heads(shared, (place, at_ms), &mut found);
         }
-        let known = |id: &&SeriesId| rows.iter().any(|row| row.has(**id));
-        series.iter().filter(known).count() as u64
+        found
     }
 
-    /// The row of a stream at `at_ms`.
-    fn in_heads(&mut self, shared: &Shared, place: usize, at_ms: i64) -> Option<Row> {
+    /// The row of a stream at an instant, if there is one.
+    fn in_heads(&mut self, shared: &Shared, (place, at_ms): (usize, i64), found: &mut Found) {
         let view = shared.view();
-        let mut chunks = view.heads.streams.get(place)?.chunks();
-        let chunk = chunks.find(|chunk| (chunk.first_ms..=chunk.last_ms).contains(&at_ms))?;
+        let chunks = view.heads.streams.get(place).into_iter().flat_map(Stream::chunks);
+        let mut around = chunks.filter(|chunk| (chunk.first_ms..=chunk.last_ms).contains(&at_ms));
+        let Some(chunk) = around.next() else { return };
         let key = (place, chunk.first_ms, chunk.rows);
         if !self.chunks.contains_key(&key) {
             let decoded = self.decoded + chunk.rows * chunk.series.len();
             if decoded > VALUES_LEAST + self.asked * VALUES_PER_SAMPLE {
-                return None;
+                found.is_whole = false;
+                return;
             }
             self.decoded = decoded;
             self.chunks.insert(key, rows_of(chunk));
         }
-        self.chunks.get(&key)?.get(&at_ms).cloned()
+        let rows = self.chunks.get(&key);
+        found.rows.extend(rows.and_then(|rows| rows.get(&at_ms)).cloned());
+    }
+}
+
+/// What there is at one instant.
+#[derive(Debug)]
+pub(super) struct Found {
+    rows: Vec<Row>,
+    /// Whether all that is not sealed was looked at.
+    pub(super) is_whole: bool,
+}
+
+impl Found {
+    /// Whether a series has a sample then.
+    pub(super) fn has(&self, id: SeriesId) -> bool {
+        self.rows.iter().any(|row| row.has(id))
     }
 }
 

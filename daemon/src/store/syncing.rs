@@ -17,8 +17,9 @@ use std::{
 };
 
 use super::{
+    arrival::Judged,
     intake::{Durable, StoreIntake},
-    messages::{Kept, Refused},
+    messages::Refused,
     shared::lock,
 };
 
@@ -43,7 +44,7 @@ pub(super) struct Syncing {
 struct State {
     /// The file that is being written, and those before it that are not synced.
     files: Vec<Arc<File>>,
-    waiting: Vec<(Durable, Kept)>,
+    waiting: Vec<(Durable, Judged)>,
     bytes: usize,
     /// Syncs that failed, and how many of them sealing has made good.
     failed: u64,
@@ -59,9 +60,9 @@ impl Syncing {
     }
 
     /// Answers `reply` once what has been written so far, of it `bytes` lately, is durable.
-    pub(super) fn when_durable(&self, reply: Durable, kept: Kept, bytes: usize) {
+    pub(super) fn when_durable(&self, reply: Durable, judged: Judged, bytes: usize) {
         let mut state = lock(&self.state);
-        state.waiting.push((reply, kept));
+        state.waiting.push((reply, judged));
         state.bytes += bytes;
         self.asked.notify_all();
     }
@@ -114,8 +115,8 @@ impl Syncing {
             state.why.clone().filter(|_| state.failed != state.made_good)
         };
         drop(turn);
-        for (reply, kept) in waiting {
-            let answer = doubt.clone().map_or(Ok(kept), |why| Err(Refused::Disk(why)));
+        for (reply, judged) in waiting {
+            let answer = doubt.clone().map_or(Ok(judged), |why| Err(Refused::Disk(why)));
             intake.durable(reply, answer);
         }
         synced

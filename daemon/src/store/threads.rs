@@ -182,16 +182,16 @@ impl WriterWork {
     /// Writes batches, or gives them back; whether they were written.
     fn write(&mut self, taken: Vec<Waiting>) -> bool {
         match self.writer.write(taken.iter().map(|waiting| (&waiting.batch, waiting.origin()))) {
-            Ok(kept) => {
+            Ok(judged) => {
                 if self.shared.syncing.failed().is_none() {
                     self.shared.set_trouble(Part::Log, None);
                 }
                 self.intake.disk_recovered();
                 self.intake.tell_appended();
-                for (waiting, kept) in taken.into_iter().zip(kept) {
+                for (waiting, judged) in taken.into_iter().zip(judged) {
                     let bytes = waiting.bytes;
                     if let Some(reply) = self.intake.written(waiting) {
-                        self.shared.syncing.when_durable(reply, kept, bytes);
+                        self.shared.syncing.when_durable(reply, judged, bytes);
                     }
                 }
                 true

@@ -8,18 +8,18 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{
     StoreError,
-    arrival::{Arrivals, Coders, LASTING},
+    arrival::{Arrivals, Coders, Judged, LASTING},
     coder::{Encoded, Encoding},
     gaps::Stretch,
     heads::{HeadFrame, Heads},
     latest::Latest,
     log::{LOG_HEADER, Log, log_path},
-    messages::{Batch, Kept, TIMES},
+    messages::{Batch, TIMES},
     recall::Recall,
     record::{RECORD_MAX, Records},
     shared::{Shared, remove_if_there},
 };
-use crate::series::{Frame, Gap};
+use crate::series::{Frame, Gap, Sample, now_ms};
 
 /// A frame with more samples is refused; what a plugin may give is far less.
 const FRAME_SAMPLES_MAX: usize = RECORD_MAX / 32;
@@ -42,7 +42,8 @@ pub(super) struct Writer {
 pub(super) enum Origin {
     /// This node's: every collector goes forward in time.
     Here,
-    /// Another's: every series does, and what is here already may come again.
+    /// Another's: every series does, unless its clock was set back from what is still to come, and what is here already
+    /// may come again.
     Elsewhere,
 }
 
@@ -53,6 +54,8 @@ struct Written {
     /// Gaps, and how many frames come before each.
     gaps: Vec<(usize, Gap)>,
     recall: Recall,
+    /// When it was begun.
+    now_ms: i64,
 }
 
 impl Writer {
@@ -82,7 +85,7 @@ impl Writer {
     pub(super) fn write<'a>(
         &mut self,
         batches: impl IntoIterator<Item = (&'a Batch, Origin)>,
-    ) -> Result<Vec<Kept>, StoreError> {
+    ) -> Result<Vec<Judged>, StoreError> {
         let written = self.try_write(batches);
         if written.is_err() {
             self.latest.take_back();
@@ -127,31 +130,33 @@ impl Writer {
     fn try_write<'a>(
         &mut self,
         batches: impl IntoIterator<Item = (&'a Batch, Origin)>,
-    ) -> Result<Vec<Kept>, StoreError> {
+    ) -> Result<Vec<Judged>, StoreError> {
         let (mut records, sequence) = self.begin()?;
-        let mut written = Written::default();
-        let mut kept = Vec::new();
+        let mut written = Written { now_ms: now_ms(), ..Written::default() };
+        let mut all = Vec::new();
         for (batch, origin) in batches {
             for gap in &batch.gaps {
                 records.gap(gap);
                 written.gaps.push((written.frames.len(), gap.clone()));
             }
-            let mut of_batch = Kept::default();
-            for frame in batch.frames.iter().filter(|frame| !frame.samples.is_empty()) {
+            let mut judged = Judged::default();
+            let frames = batch.frames.iter().enumerate();
+            for (number, frame) in frames.filter(|(_, frame)| !frame.samples.is_empty()) {
                 match origin {
                     Origin::Here => self.encode(frame, &mut records, &mut written),
                     Origin::Elsewhere => {
-                        self.encode_arrived(frame, &mut records, &mut written, &mut of_batch);
+                        let frame = (number, frame);
+                        self.encode_arrived(frame, &mut records, &mut written, &mut judged);
                     }
                 }
             }
-            kept.push(of_batch);
+            all.push(judged);
         }
         if !records.bytes.is_empty() {
             self.append(&records.bytes)?;
             self.publish(sequence, &records.bytes, written);
         }
-        Ok(kept)
+        Ok(all)
     }
 
     /// The file to write to, begun if there is none.
@@ -224,34 +229,38 @@ impl Writer {
         written.frames.extend(encoded);
     }
 
-    /// Encodes what is new of a frame from elsewhere, and counts what became of its samples.
+    /// Encodes what is new of a frame from elsewhere, the `number`th of its batch, and says what became of its samples.
     fn encode_arrived(
         &mut self,
-        frame: &Frame,
+        (number, frame): (usize, &Frame),
         records: &mut Records,
         written: &mut Written,
-        kept: &mut Kept,
+        judged: &mut Judged,
     ) {
+        let too_late = |samples: &[Sample], judged: &mut Judged| {
+            judged.kept.late += samples.len() as u64;
+            judged.left_out.0.extend(samples.iter().map(|sample| (number, sample.series)));
+        };
         if !is_possible(frame) {
-            kept.late += frame.samples.len() as u64;
+            too_late(&frame.samples, judged);
             return;
         }
         self.latest.look_back(&self.shared, frame.at_ms);
-        self.arrivals.judge(frame, &self.latest, kept);
+        self.arrivals.judge((number, frame), &self.latest, judged);
         let coders = self.coders.of(&self.shared, frame);
-        let Arrivals { old, .. } = &self.arrivals;
-        if !old.is_empty() {
+        let asked = self.arrivals.old.len();
+        if asked > 0 {
             let so_far = (&written.frames[..], &records.bytes[..]);
             let whose = (&coders[..], frame.at_ms);
-            let known = written.recall.known(&self.shared, whose, old, so_far);
-            kept.known += known;
-            kept.late += old.len() as u64 - known;
+            let found = written.recall.find(&self.shared, whose, asked, so_far);
+            let when = (&self.latest, written.now_ms);
+            self.arrivals.judge_old((number, frame), when, &found, judged);
         }
         if self.arrivals.new.is_empty() {
             return;
         }
         let Some(coder) = self.arrivals.lane(&self.shared, coders, frame) else {
-            kept.late += self.arrivals.new.len() as u64;
+            too_late(&self.arrivals.new, judged);
             return;
         };
         let samples = (frame.at_ms, &self.arrivals.new[..]);
@@ -260,9 +269,9 @@ impl Writer {
         }
         let encoded = coder.encode(&self.shared, &mut self.encoding, samples, LASTING, records);
         let stored = encoded.as_ref().map_or(0, |encoded| encoded.samples);
-        kept.stored += stored;
+        judged.kept.stored += stored;
         // A series that stands twice in its frame.
-        kept.known += samples.1.len() as u64 - stored;
+        judged.kept.known += samples.1.len() as u64 - stored;
         written.frames.extend(encoded);
     }
 }

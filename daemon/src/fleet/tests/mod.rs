@@ -21,7 +21,7 @@ use crate::{
     enrol::TokenPort,
     live::messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
     plugin::PluginPort,
-    series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, now_ms},
+    series::{Catalog, Frame, Gap, Kind, Labels, PRESUMED_INTERVAL_MS, Sample, Series, now_ms},
     server::Sighting,
     store::{StatePort, StorePort, StoreReader, messages::Batch},
     supervision::Tree,
@@ -86,6 +86,11 @@ impl Rig {
 
     /// A frame of `server`, read so long ago every ten seconds.
     fn frame(&self, server: &str, ago_ms: i64) -> Frame {
+        self.frame_each(server, ago_ms, 10_000)
+    }
+
+    /// The same, read every so often.
+    fn frame_each(&self, server: &str, ago_ms: i64, interval_ms: u32) -> Frame {
         let (server, collector): (Arc<str>, Arc<str>) = (server.into(), "node".into());
         let series = Series {
             server: server.clone(),
@@ -94,7 +99,7 @@ impl Rig {
             labels: Labels::default(),
             unit: "".into(),
             kind: Kind::Gauge,
-            interval_ms: 10_000,
+            interval_ms,
         };
         let samples = vec![Sample { series: self.catalog.intern(series).unwrap(), value: 1.0 }];
         Frame { server, collector, at_ms: now_ms() - ago_ms, samples }
@@ -206,6 +211,27 @@ async fn only_who_has_written_once_or_is_configured_is_missed() {
     assert_eq!(rig.state("web-1"), Some(ServerState::Unknown), "it is not yet set up");
     rig.arrive("web-1", 7_200_000);
     assert_eq!(rig.after(31 * SECOND).await.state("web-1"), Some(ServerState::Offline));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wrote_once_is_unknown_and_says_why_and_offline_only_once_it_is_known_how_often_he_writes()
+ {
+    let mut rig = Rig::new(ELSEWHERE, FleetPort::default()).await;
+    let push = |rig: &Rig, interval_ms| {
+        let frames = vec![rig.frame_each("web-1", 0, interval_ms)];
+        rig.fleet.arrived(Batch { frames, gaps: Vec::new() });
+    };
+    push(&rig, PRESUMED_INTERVAL_MS);
+    assert_eq!(rig.after(29 * SECOND).await.state("web-1"), Some(ServerState::Up));
+    assert_eq!(rig.after(86_400 * SECOND).await.state("web-1"), Some(ServerState::Unknown));
+    let status = &rig.statuses["web-1"];
+    assert_eq!((status.interval_ms, status.collectors_down), (PRESUMED_INTERVAL_MS, 0));
+    let reason = "no sample for 30 s, and not yet known how often one comes";
+    assert_eq!(status.state.reason(status.interval_ms), Some(reason));
+
+    push(&rig, 60_000);
+    assert_eq!(rig.after(179 * SECOND).await.state("web-1"), Some(ServerState::Up));
+    assert_eq!(rig.after(3 * SECOND).await.state("web-1"), Some(ServerState::Offline));
 }
 
 #[tokio::test(start_paused = true)]

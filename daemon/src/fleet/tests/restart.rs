@@ -11,7 +11,7 @@ use crate::{
     config::StoreConfig,
     fleet::FleetPort,
     live::messages::ServerState,
-    series::{Catalog, now_ms},
+    series::{Catalog, PRESUMED_INTERVAL_MS, now_ms},
     store::{
         OpenedStore, StatePort, Store, StoreActor, StoreArguments, StorePort, StoreReader,
         messages::Batch,
@@ -82,5 +82,32 @@ async fn a_server_that_was_seen_an_hour_ago_is_known_with_that_time_and_not_crie
     assert_eq!(status.interval_ms, 10_000, "as its series say");
     assert_eq!((status.collectors_up, status.collectors_down), (0, 1), "it is expected again");
     assert_eq!(life.rig.statuses["web-2"].tags["env"], "prod");
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whether_it_is_known_how_often_a_server_writes_is_known_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let life = Life::begin(folder.path()).await;
+    for (name, interval_ms) in
+        [("once", PRESUMED_INTERVAL_MS), ("minutely", PRESUMED_INTERVAL_MS), ("minutely", 60_000)]
+    {
+        sleep(Duration::from_millis(5)).await;
+        let frames = vec![life.rig.frame_each(name, 0, interval_ms)];
+        let batch = Batch { frames, gaps: Vec::new() };
+        life.store.arrive(batch.clone()).await.unwrap();
+        life.rig.fleet.arrived(batch);
+    }
+    sleep(Duration::from_millis(1500)).await;
+    life.end().await;
+
+    let mut life = Life::begin(folder.path()).await;
+    let until = now_ms() + 10_000;
+    while life.rig.names() != ["hub", "minutely", "once"] {
+        assert!(now_ms() < until, "{:?}", life.rig.names());
+        life.rig.after(Duration::from_millis(50)).await;
+    }
+    let interval_ms = |name| life.rig.statuses[name].interval_ms;
+    assert_eq!((interval_ms("minutely"), interval_ms("once")), (60_000, PRESUMED_INTERVAL_MS));
     life.end().await;
 }

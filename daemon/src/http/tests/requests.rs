@@ -15,9 +15,9 @@ async fn servers_are_told_with_their_latest_values() {
     let mut server = reply.json()["servers"][0].take();
     assert!(server["last_seen_ms"].take().is_i64());
     let expected = json!({
-        "name": "web-1", "tags": {"env": "prod"}, "state": "up", "normal": true,
+        "name": "web-1", "tags": {"env": "prod"}, "state": "up", "normal": true, "reason": null,
         "origin": "local", "last_seen_ms": null, "skew_ms": null, "interval_ms": 1000, "collectors": {"up": 5, "down": 0},
-        "incidents": 0, "level": null,
+        "incidents": 0, "level": null, "series": 1,
         "latest": {
             "cpu_usage_ratio": 0.25, "disk_usage_ratio": null,
             "network_receive_bytes_per_second": null, "network_transmit_bytes_per_second": null,

@@ -6,7 +6,10 @@ use super::{
     encode::{Message, RequestV2, message, series},
     refused, samples,
 };
-use crate::{ingest::intake::Ready, series::Kind};
+use crate::{
+    ingest::intake::Ready,
+    series::{Kind, PRESUMED_INTERVAL_MS},
+};
 
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
@@ -123,9 +126,12 @@ fn a_token_that_was_given_other_servers_may_write_no_more_than_those() {
 #[test]
 fn the_interval_is_measured_and_everybody_hears_of_it() {
     let mut rig = Rig::of(&["*"]);
-    for at in 0..5 {
-        let body = message().message(1, series(&LOAD, &[(1.0, NOW_MS - 25_000 + at * 5000)]));
+    for at in 0..8 {
+        let body = message().message(1, series(&LOAD, &[(1.0, NOW_MS - 40_000 + at * 5000)]));
         v1(&mut rig, &body).unwrap();
+        if at < 6 {
+            assert_eq!(rig.only("load1").interval_ms, PRESUMED_INTERVAL_MS);
+        }
     }
     assert_eq!(rig.only("load1").interval_ms, 5000);
     // Who comes later is of the same collector.

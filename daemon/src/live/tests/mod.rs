@@ -120,6 +120,37 @@ fn a_row_sums_physical_interfaces_and_names_the_fullest_mount() {
 }
 
 #[test]
+fn a_row_of_an_exporter_is_made_of_its_own_series_and_stays_unknown_where_it_has_none() {
+    let mut rig = Rig::new();
+    rig.status("db-1");
+    let of = |metric, labels: &[(&str, &str)], kind| {
+        let whose = [("instance", "db-1:9100"), ("job", "node")];
+        let labels = Labels::new(labels.iter().chain(&whose).copied());
+        rig.labelled("db-1", metric, labels, kind)
+    };
+    let cpu = "node_cpu_seconds_total";
+    let idle = of(cpu, &[("cpu", "0"), ("mode", "idle")], Kind::Counter);
+    let user = of(cpu, &[("cpu", "0"), ("mode", "user")], Kind::Counter);
+    let load = of("node_load1", &[], Kind::Gauge);
+    rig.frame("db-1", 0, &[(idle, 100.0), (user, 50.0), (load, 1.5)]);
+    rig.frame("db-1", 1_000, &[(idle, 100.25), (user, 50.75), (load, 1.5)]);
+
+    let servers = rig.reader.servers_at(START_MS + 1_100, |_, _| true);
+    let latest = &servers.first().unwrap().latest;
+    assert_eq!((latest["cpu_usage_ratio"], latest["load1"]), (Some(0.75), Some(1.5)));
+    assert!(!latest.contains_key("memory_usage_ratio"));
+    let mut viewer = rig.viewer(&["wall"]);
+    rig.tick(1_100);
+    viewer.look();
+    assert_eq!(viewer.cell("wall", "db-1", "cpu"), 0.75);
+    assert_eq!(viewer.cell("wall", "db-1", "cores"), 1.0);
+    assert_eq!(viewer.cell("wall", "db-1", "memory"), Value::Null);
+    rig.tick(5_000);
+    viewer.look();
+    assert_eq!(viewer.cell("wall", "db-1", "cpu"), Value::Null, "too old");
+}
+
+#[test]
 fn viewers_in_step_share_one_frame_and_nobody_is_shown_what_nobody_follows() {
     let mut rig = Rig::new();
     rig.status("web-1");

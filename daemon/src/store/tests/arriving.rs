@@ -236,3 +236,48 @@ proptest! {
         prop_assert_eq!(sealed + unsealed, all as u64, "nothing is kept twice");
     }
 }
+
+#[test]
+fn a_clock_that_was_ahead_and_is_set_right_costs_nothing() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "a");
+    let now_ms = crate::series::now_ms();
+    let at = |seconds: i64| frame(now_ms + seconds * 1000, &[(id, seconds as f64)]);
+    let ahead = vec![at(-20), at(280), at(290)];
+    assert_eq!(store.arrive(ahead.clone()), kept(3, 0, 0));
+    assert_eq!(store.arrive(vec![at(0), at(10)]), kept(2, 0, 0), "set right");
+    assert_eq!(store.arrive(vec![at(0), at(10)]), kept(0, 2, 0), "its answer was lost");
+    assert_eq!(store.arrive(ahead), kept(0, 3, 0));
+    assert_eq!(store.arrive(vec![at(-10), at(300)]), kept(2, 0, 0));
+    assert_eq!(store.arrive(vec![at(-3600)]), kept(0, 0, 1), "long before");
+    for _ in 0..2 {
+        let query = Query { to_ms: now_ms + 1_000_000, from_ms: 0, ..everything("load") };
+        let values: Vec<f64> =
+            store.ask(&query).series[0].points.iter().map(|point| point.mean).collect();
+        assert_eq!(values, [-20.0, -10.0, 0.0, 10.0, 280.0, 290.0, 300.0]);
+        store.seal();
+    }
+    drop(store);
+    let mut store = open(folder.path());
+    assert_eq!(store.arrive(vec![at(20)]), kept(1, 0, 0), "after a restart too");
+}
+
+#[test]
+fn what_is_not_kept_is_named_and_can_be_taken_out() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (a, b) = (store.series("load", "a"), store.series("load", "b"));
+    store.arrive(vec![second(10, &[(a, 1.0)])]);
+    let frames = vec![
+        second(5, &[(a, 2.0)]),
+        second(10, &[(a, 3.0), (b, 3.0)]),
+        second(11, &[(a, 4.0), (b, 4.0)]),
+    ];
+    let mut batch = Batch { frames, gaps: Vec::new() };
+    let judged = store.store.writer.write([(&batch, Origin::Elsewhere)]).unwrap().remove(0);
+    assert_eq!((judged.kept, &judged.left_out.0[..]), (kept(3, 1, 1), &[(0, a), (1, a)][..]));
+    judged.left_out.take_from(&mut batch.frames);
+    let stored = [second(10, &[(b, 3.0)]), second(11, &[(a, 4.0), (b, 4.0)])];
+    assert_eq!(batch.frames, stored);
+}

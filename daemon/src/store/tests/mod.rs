@@ -61,7 +61,12 @@ impl Opened {
     /// Writes frames that come from elsewhere.
     fn arrive(&mut self, frames: Vec<Frame>) -> Kept {
         let batch = Batch { frames, gaps: Vec::new() };
-        self.store.writer.write([(&batch, Origin::Elsewhere)]).unwrap().remove(0)
+        let judged = self.store.writer.write([(&batch, Origin::Elsewhere)]).unwrap().remove(0);
+        let Kept { known, late, .. } = judged.kept;
+        let mut of_series: Vec<_> = judged.left_out.0.clone();
+        of_series.dedup();
+        assert!(of_series.len() as u64 <= known + late, "{judged:?}");
+        judged.kept
     }
 
     /// Seals everything there is.

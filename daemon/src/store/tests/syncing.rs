@@ -3,7 +3,7 @@
 use std::{fs::File, future::Future, os::fd::OwnedFd, pin::pin, task};
 
 use super::{
-    super::{StoreIntake, StorePort, messages::Refused, syncing::Syncing},
+    super::{StoreIntake, StorePort, arrival::Judged, messages::Refused, syncing::Syncing},
     *,
 };
 
@@ -24,7 +24,8 @@ fn batch(at_ms: i64) -> Batch {
 fn written(intake: &StoreIntake, syncing: &Syncing) {
     for waiting in intake.take(usize::MAX, std::time::Duration::ZERO) {
         let durable = intake.written(waiting).unwrap();
-        syncing.when_durable(durable, Kept { stored: 1, ..Kept::default() }, 100);
+        let kept = Kept { stored: 1, ..Kept::default() };
+        syncing.when_durable(durable, Judged { kept, ..Judged::default() }, 100);
     }
 }
 
