@@ -5,7 +5,7 @@
 use std::{fs, time::Duration};
 
 use bartizan_tests::{
-    Daemon, Setup, alerts::number, http, now_ms, peer::need, sink::Sink, wait_for,
+    DEADLINE, Daemon, Setup, alerts::number, http, now_ms, peer::need, sink::Sink, wait_for,
 };
 use hyper::Method;
 use serde_json::Value;
@@ -195,6 +195,94 @@ async fn server(daemon: &Daemon, name: &str) -> Value {
     let servers = daemon.get("/servers").await["servers"].take();
     let of_name = |server: &&Value| server["name"] == name;
     servers.as_array().unwrap().iter().find(of_name).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_stream_whose_pace_is_known_has_holes_and_each_has_its_reason() {
+    const UNEXPLAINED: &str = "no sample was received";
+    let setup = Setup::new("[[server]]\nname = \"hub\"\n");
+    let mut daemon = setup.start().await;
+    let token = fs::read_to_string(setup.state().join("admin-token")).unwrap();
+    let token = token.trim();
+    let begin = now_ms() - 70_000;
+    let at = |second: i64| begin + second * 1000;
+    let send = async |daemon: &Daemon, times: Vec<i64>| {
+        let sample = |at| format!(r#"{{"metric": "x", "value": 1, "time": {at}}}"#);
+        let samples: Vec<_> = times.iter().map(sample).collect();
+        let body = format!(r#"{{"server": "a", "samples": [{}]}}"#, samples.join(","));
+        let answer = push(daemon, token, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    let gaps = async |daemon: &Daemon, to: i64| {
+        let found = daemon.raw_between("a", "x", begin, to).await;
+        found.into_iter().flat_map(|series| series.gaps).collect::<Vec<_>>()
+    };
+    let hole = |from: i64, to: i64, reason: &str| (from, Some(to), reason.to_owned());
+
+    for second in (0..10).chain(20..30) {
+        send(&daemon, vec![at(second)]).await;
+    }
+    let pushed = [hole(at(10), at(20), UNEXPLAINED)];
+    assert_eq!(gaps(&daemon, at(30)).await, pushed);
+    // What is read here tells until when the daemon was there.
+    daemon.samples("hub", "load1", now_ms(), 1).await;
+    daemon.kill();
+    daemon = setup.start().await;
+    assert_eq!(gaps(&daemon, at(30)).await, pushed, "after a restart");
+
+    // It had fallen silent long before the daemon did.
+    let newest = now_ms() - 1000;
+    send(&daemon, vec![newest]).await;
+    let silent = [pushed[0].clone(), hole(at(30), newest, UNEXPLAINED)];
+    assert_eq!(gaps(&daemon, newest + 1).await, silent);
+    daemon.kill();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    daemon = setup.start().await;
+    // Whoever pushes remembers nothing: what is missing is missing because nobody was here to take it.
+    let next = now_ms();
+    send(&daemon, vec![next]).await;
+    let away = [&silent[..], &[hole(newest + 1000, next, "bartizan was killed")]].concat();
+    assert_eq!(gaps(&daemon, next + 1).await, away);
+}
+
+#[tokio::test]
+async fn a_server_that_was_renamed_or_removed_leaves_its_history_and_says_why_it_ends() {
+    let setup = Setup::new("");
+    let daemon = setup.start().await;
+    let socket = setup.state().join("control.sock");
+    let change = async |method, path: &str, body: &'static str| {
+        let path = format!("/api/v1/servers{path}");
+        let answer = http::over_control(&socket, method, &path, body).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let added = change(Method::POST, "", r#"{"name": "web-1"}"#).await;
+    let token = added["token"].as_str().unwrap();
+    let send = async || {
+        let answer = push(&daemon, token, r#"{"metrics": {"a": 1}}"#).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    let ends = async |server: &str, why: &str| {
+        wait_for(&format!("the end of {server}"), DEADLINE, async || {
+            let found = daemon.raw(server, "a", 0).await.remove(0);
+            assert_eq!(found.points.len(), 1, "its history");
+            (found.gaps.last()?.2 == why).then_some(())
+        })
+        .await;
+    };
+    send().await;
+    wait_for("the server to be watched", DEADLINE, async || {
+        let servers = daemon.get("/servers").await.to_string();
+        servers.contains("web-1").then_some(())
+    })
+    .await;
+    change(Method::POST, "/web-1/rename", r#"{"to": "www"}"#).await;
+    ends("web-1", "the server was renamed to www").await;
+    send().await;
+    let renamed = daemon.raw("www", "a", 0).await.remove(0);
+    assert_eq!((renamed.points.len(), renamed.gaps.len()), (1, 0), "{renamed:?}");
+    change(Method::DELETE, "/www", "").await;
+    ends("www", "the server is no longer watched").await;
 }
 
 async fn push(daemon: &Daemon, token: &str, body: &str) -> http::Answer {

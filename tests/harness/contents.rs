@@ -49,10 +49,9 @@ impl Contents {
                 begin = end;
             }
         }
-        // A series that is declared and has no sample (swap, where there is none) is known to nobody else.
-        let read: BTreeSet<String> =
-            contents.samples.keys().map(|(name, _)| name.clone()).collect();
-        contents.gaps.retain(|(name, ..)| read.contains(name));
+        // A series that a plugin has declared and given no value is nowhere but where that plugin is.
+        let with_samples: BTreeSet<_> = contents.samples.keys().map(|(name, _)| name).collect();
+        contents.gaps.retain(|(name, ..)| with_samples.contains(name));
         contents
     }
 
@@ -73,7 +72,7 @@ impl Contents {
         self.gaps.extend(gaps.map(|(from, to, reason)| (name.clone(), from, to, reason)));
     }
 
-    /// How `copy` differs from this, in words; none where it does not. Of its own absence it may tell besides.
+    /// How `copy` differs from this, in words; none where it does not.
     pub fn difference(&self, copy: &Self) -> Option<String> {
         let lost = self.samples.iter().filter(|(at, bits)| copy.samples.get(*at) != Some(*bits));
         let more = copy.samples.iter().filter(|(at, _)| !self.samples.contains_key(*at));
@@ -81,17 +80,12 @@ impl Contents {
             shown("samples lost or changed", lost),
             shown("samples too many", more),
             shown("gaps lost or changed", self.gaps.difference(&copy.gaps)),
-            shown("gaps too many", copy.gaps.difference(&self.gaps).filter(|gap| !is_absence(gap))),
+            shown("gaps too many", copy.gaps.difference(&self.gaps)),
         ];
         let differences: Vec<String> = differences.into_iter().flatten().collect();
         let counts = format!("{} and {} samples", self.samples.len(), copy.samples.len());
         (!differences.is_empty()).then(|| format!("{counts}: {}", differences.join("; ")))
     }
-}
-
-/// Whether it says that the daemon itself was away.
-fn is_absence((_, _, _, reason): &Hole) -> bool {
-    ["bartizan was killed", "bartizan was stopped"].contains(&reason.as_str())
 }
 
 /// How many there are, and the first of them.

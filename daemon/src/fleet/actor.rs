@@ -13,6 +13,7 @@ use tracing::info;
 
 use super::{
     FleetMessage, FleetPort,
+    farewell::farewell,
     keeping::Keeping,
     membership::{Change, Member, change, configured},
     peers::Peers,
@@ -23,9 +24,9 @@ use crate::{
     enrol::TokenPort,
     live::messages::{LivePort, LiveUpdate},
     plugin::PluginPort,
-    series::Catalog,
+    series::{Catalog, now_ms},
     server::{ArrivalPort, ServerActor, ServerArguments, ServerMessage},
-    store::{StatePort, StorePort, StoreReader},
+    store::{StatePort, StorePort, StoreReader, messages::Batch},
     supervision::{ChildSpec, Children, Node, Restart, start_with, until_pulse},
 };
 
@@ -214,8 +215,10 @@ impl Fleet {
                 None => {
                     // There may be a way to one that was gone before anybody looked.
                     self.ports.fleet.close(&name);
+                    let now = self.ports.fleet.take_renamed(&name);
                     if change == Change::Stop {
                         info!(server = &*name, "server no longer watched");
+                        self.say_why(&name, now.as_deref());
                         self.members.remove(&name);
                         self.ports.live.publish(LiveUpdate::Gone(name));
                     }
@@ -223,6 +226,15 @@ impl Fleet {
             }
         }
         changed
+    }
+
+    /// Says why nothing comes of a server any more.
+    fn say_why(&self, name: &Arc<str>, now: Option<&str>) {
+        let gaps = farewell(&self.ports.catalog, name, now, now_ms());
+        if !gaps.is_empty() {
+            // What the store refuses it counts and says; nobody waits for it.
+            drop(self.ports.store.append(Batch { frames: Vec::new(), gaps }));
+        }
     }
 
     /// What a server is to be; `None` where it is not to be watched.

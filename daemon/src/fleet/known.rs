@@ -33,6 +33,8 @@ pub(super) struct KnownServers {
     news: BTreeSet<Arc<str>>,
     /// These are not kept as they are now.
     unkept: BTreeSet<Arc<str>>,
+    /// What those are called now of which the fleet has not heard yet that they were renamed.
+    renamed: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl KnownServers {
@@ -98,7 +100,13 @@ impl KnownServers {
         self.known.insert(to.clone(), known);
         self.change(&from);
         self.change(&to);
+        self.renamed.insert(from, to);
         true
+    }
+
+    /// What a server was renamed to since the last call.
+    pub(super) fn take_renamed(&mut self, from: &str) -> Option<Arc<str>> {
+        self.renamed.remove(from)
     }
 
     /// Names of which something has changed since the last call.

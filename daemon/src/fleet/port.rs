@@ -141,6 +141,11 @@ impl FleetPort {
         !self.routes().contains_key(to) && self.known().rename(from, to.into())
     }
 
+    /// What a server was renamed to since the last call.
+    pub(super) fn take_renamed(&self, from: &str) -> Option<Arc<str>> {
+        self.known().take_renamed(from)
+    }
+
     /// What the fleet counts.
     pub fn stats(&self) -> FleetStats {
         FleetStats {

@@ -143,7 +143,11 @@ impl Collector {
     /// There is a gap, or its end.
     fn gap(&mut self, gap: &Gap, pieces: &mut Vec<Piece>) {
         let Gap { server, collector, from_ms, to_ms, reason } = gap;
+        let was_none = *to_ms == Some(*from_ms);
         let known = self.open.as_ref().is_some_and(|(from, why)| from == from_ms && why == reason);
+        if !known && was_none {
+            return;
+        }
         if !known {
             if let Some((from, why)) = self.open.take() {
                 pieces.push(gap_at(server, collector, &why, from.max(*from_ms), 0.0));
@@ -238,6 +242,7 @@ mod tests {
         assert_eq!(told(vec![frame(50)]), ["gap slow 0 @50", "state 1 @50"]);
         assert_eq!(told(vec![gap(30, Some(50), "slow")]), ["gap slow 1 @30", "gap slow 0 @50"]);
         assert_eq!(told(vec![frame(60)]), [""; 0]);
+        assert_eq!(told(vec![gap(70, Some(70), "slow")]), [""; 0], "it was none");
         assert_eq!(told(vec![frame(60_050)]), ["state 1 @60050"], "once a minute");
     }
 

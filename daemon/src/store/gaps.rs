@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, ops::RangeBounds, sync::Arc};
 
+use super::absence::explained_until;
+use crate::series::Gap;
+
 /// So many gaps are remembered; the oldest go first.
 const GAPS_MAX: usize = 4096;
 
@@ -18,6 +21,7 @@ pub(super) struct GapBook {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Told {
     to_ms: Option<i64>,
+    away_until_ms: Option<i64>,
     reason: Arc<str>,
     /// Not yet in the state.
     new: bool,
@@ -28,6 +32,8 @@ struct Told {
 pub(super) struct Stretch {
     pub(super) from_ms: i64,
     pub(super) to_ms: Option<i64>,
+    /// Until when the daemon itself was away, as long as nothing has come that ends the gap.
+    pub(super) away_until_ms: Option<i64>,
     pub(super) reason: Arc<str>,
 }
 
@@ -36,14 +42,14 @@ impl GapBook {
     /// so what lasts is ended by the next. A beginning that is told again after the end says nothing new: whoever sent
     /// both sends them again when the answer is lost.
     pub(super) fn tell(&mut self, stretch: Stretch, new: bool) {
-        let Stretch { from_ms, to_ms, reason } = stretch;
+        let Stretch { from_ms, to_ms, away_until_ms, reason } = stretch;
         let has_ended = |told: &Told| told.to_ms.is_some_and(|end| end > from_ms);
         if to_ms.is_none() && self.gaps.get(&from_ms).is_some_and(has_ended) {
             return;
         }
         self.end_at(..from_ms, from_ms);
         self.open += usize::from(to_ms.is_none());
-        let before = self.gaps.insert(from_ms, Told { to_ms, reason, new });
+        let before = self.gaps.insert(from_ms, Told { to_ms, away_until_ms, reason, new });
         self.open -= usize::from(before.is_some_and(|before| before.to_ms.is_none()));
         if self.gaps.len() > GAPS_MAX
             && let Some((_, gone)) = self.gaps.pop_first()
@@ -63,7 +69,7 @@ impl GapBook {
         }
         for told in self.gaps.range_mut(begun).map(|(_, told)| told) {
             if told.to_ms.is_none() {
-                told.to_ms = Some(at_ms);
+                (told.to_ms, told.away_until_ms) = (Some(at_ms), None);
                 told.new = true;
                 self.open -= 1;
             }
@@ -73,6 +79,13 @@ impl GapBook {
     /// Whether one is open.
     pub(super) fn is_open(&self) -> bool {
         self.open > 0
+    }
+
+    /// The gap of the daemon's own absence, as long as nothing has come since: where it begins, when the daemon was
+    /// back, and why it was away.
+    pub(super) fn absence(&self) -> Option<(i64, i64, Arc<str>)> {
+        let mut last = self.gaps.iter().rev().filter(|_| self.is_open());
+        last.find_map(|(from, told)| Some((*from, told.away_until_ms?, told.reason.clone())))
     }
 
     /// Those that reach into `from_ms..to_ms`, oldest first.
@@ -89,11 +102,12 @@ impl GapBook {
 
     /// Forgets those that ended before `before_ms`; answers where they began.
     pub(super) fn expire(&mut self, before_ms: i64) -> Vec<i64> {
-        let old = |told: &Told| told.to_ms.is_some_and(|end| end < before_ms);
+        let old =
+            |told: &Told| told.to_ms.or(told.away_until_ms).is_some_and(|end| end < before_ms);
         let gone: Vec<i64> =
             self.gaps.iter().filter(|(_, told)| old(told)).map(|(from, _)| *from).collect();
-        for from in &gone {
-            self.gaps.remove(from);
+        for told in gone.iter().filter_map(|from| self.gaps.remove(from)) {
+            self.open -= usize::from(told.to_ms.is_none());
         }
         gone
     }
@@ -116,9 +130,25 @@ impl GapBook {
     }
 }
 
+impl From<Gap> for Stretch {
+    fn from(Gap { from_ms, to_ms, reason, .. }: Gap) -> Self {
+        Self { from_ms, to_ms, away_until_ms: None, reason }
+    }
+}
+
 impl Stretch {
     fn new(from_ms: i64, told: &Told) -> Self {
-        Self { from_ms, to_ms: told.to_ms, reason: told.reason.clone() }
+        let Told { to_ms, away_until_ms, ref reason, .. } = *told;
+        Self { from_ms, to_ms, away_until_ms, reason: reason.clone() }
+    }
+
+    /// As it is to be shown at `now_ms`: the daemon's absence does not explain what is missing long after.
+    pub(super) fn at(mut self, now_ms: i64, interval_ms: u32) -> Self {
+        if let Some(until_ms) = self.away_until_ms {
+            let explained_ms = explained_until(until_ms, interval_ms, now_ms);
+            self.to_ms = Some(explained_ms).filter(|explained_ms| *explained_ms < now_ms);
+        }
+        self
     }
 }
 
@@ -155,7 +185,7 @@ mod tests {
     use super::*;
 
     fn stretch(from_ms: i64, to_ms: Option<i64>) -> Stretch {
-        Stretch { from_ms, to_ms, reason: "test".into() }
+        Stretch { from_ms, to_ms, away_until_ms: None, reason: "test".into() }
     }
 
     #[test]
@@ -201,6 +231,23 @@ mod tests {
         book.renew(5);
         assert_eq!(book.take_new().len(), 1);
         assert_eq!(book.expire(3), [1]);
+    }
+
+    #[test]
+    fn an_absence_lasts_until_something_comes_and_is_forgotten_with_the_rest() {
+        let absence = Stretch { away_until_ms: Some(60_000), ..stretch(10, None) };
+        let mut book = GapBook::default();
+        book.tell(absence.clone(), true);
+        assert_eq!(book.absence(), Some((10, 60_000, "test".into())));
+        assert_eq!(book.take_new(), std::slice::from_ref(&absence), "and the state is told");
+        assert_eq!(absence.clone().at(70_000, 1000).to_ms, None);
+        assert_eq!(absence.at(70_001, 1000).to_ms, Some(60_000), "shown as ended by then");
+        let mut other = book.clone();
+        book.end(80_000);
+        assert_eq!(book.absence(), None);
+        assert_eq!(book.within(0, 100), [stretch(10, Some(80_000))]);
+        assert_eq!((other.expire(60_000), other.expire(60_001)), (vec![], vec![10]));
+        assert!(!other.is_open());
     }
 
     #[test]

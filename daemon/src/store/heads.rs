@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{delta::Delta, gaps::GapBook, lanes::collector_of, record::Schema, wire::Input};
-use crate::series::SeriesId;
+use crate::series::{Gap, SeriesId};
 
 /// A key frame and the frames up to the next, of one schema, from one log file.
 #[derive(Debug, Clone)]
@@ -114,6 +114,23 @@ impl Heads {
         if let Some(stream) = self.streams.get_mut(base) {
             stream.gaps.end(at_ms);
         }
+    }
+
+    /// Takes a gap in, or its end; `new` unless it comes from the state.
+    pub(super) fn tell(&mut self, gap: Gap, new: bool) {
+        let place = self.place(&gap.server, &gap.collector);
+        self.streams[place].gaps.tell(gap.into(), new);
+    }
+
+    /// Place, time of the last frame, and interval then, of each collector that has had one, lanes included.
+    pub(super) fn ends(&self) -> Vec<(usize, i64, u32)> {
+        let mut ends = vec![None; self.streams.len()];
+        for stream in &self.streams {
+            let of_stream = stream.last_ms.map(|last_ms| (last_ms, stream.interval_ms));
+            ends[stream.base] = ends[stream.base].max(of_stream);
+        }
+        let known = ends.into_iter().enumerate();
+        known.filter_map(|(place, end)| end.map(|(last_ms, of)| (place, last_ms, of))).collect()
     }
 
     /// All collectors of a server, and their lanes.

@@ -54,7 +54,7 @@ struct State {
     bytes: usize,
     /// What dropped batches leave behind: from when each collector's samples are missing.
     lost: HashMap<(Arc<str>, Arc<str>), Lost>,
-    /// Gaps that stood in dropped batches, or were begun by the daemon's absence.
+    /// Gaps that stood in dropped batches.
     kept: Vec<Gap>,
     /// Why the disk takes nothing at present.
     disk: Option<Arc<str>>,
@@ -207,12 +207,9 @@ impl StoreIntake {
         self.0.lock().disk = None;
     }
 
-    /// From now on batches are taken in, also if they were refused before; `gaps` come first.
-    pub(super) fn open(&self, gaps: Vec<Gap>) {
-        let mut state = self.0.lock();
-        state.stopped = false;
-        // One for each collector at most: none is left out.
-        state.kept.extend(gaps);
+    /// From now on batches are taken in, also if they were refused before.
+    pub(super) fn open(&self) {
+        self.0.lock().stopped = false;
     }
 
     /// From now on every batch is refused, those that still wait among them.

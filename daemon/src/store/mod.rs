@@ -29,6 +29,7 @@
 //!   can be rebuilt.
 //! - The store knows no collector, server, viewer or alert.
 
+mod absence;
 mod actor;
 mod arrival;
 mod checkpoint;

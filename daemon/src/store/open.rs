@@ -13,12 +13,15 @@ use std::{
 };
 
 use super::{
-    StoreError, checkpoint,
+    StoreError,
+    absence::{is_silent, reason},
+    checkpoint,
     folder::Folder,
     gaps::Stretch,
+    heads::Heads,
     keeper::Keeper,
     latest::Latest,
-    log::log_files,
+    log::{log_files, log_path},
     messages::{Answer, Query},
     query,
     replay::Replay,
@@ -33,7 +36,7 @@ use super::{
 use crate::{
     config::StoreConfig,
     logging::chain,
-    series::{Catalog, Gap, Series, SeriesId, now_ms},
+    series::{Catalog, Series, SeriesId, now_ms},
 };
 
 /// An open store, not yet at work: its folder is taken, its past is known.
@@ -44,8 +47,6 @@ pub struct Store {
     pub(super) keeper: Keeper,
     pub(super) config: StoreConfig,
     pub(super) folder: Folder,
-    /// The gaps that the daemon's own absence has begun: the log is told when it goes on.
-    pub(super) absence: Vec<Gap>,
     kept: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -76,15 +77,16 @@ impl Store {
             stream.sealed_ms = stream.last_ms;
             stream.interval_ms = end.interval_ms;
         }
-        for Gap { server, collector, from_ms, to_ms, reason } in contents.gaps {
+        for (server, collector, gap) in contents.gaps {
             let place = view.heads.place(&server, &collector);
-            view.heads.streams[place].gaps.tell(Stretch { from_ms, to_ms, reason }, false);
+            view.heads.streams[place].gaps.tell(gap, false);
         }
 
         let mut replay = Replay::new(view, contents.series);
         let logs =
             log_files(&path.join("log")).map_err(StoreError::file("list", path.join("log")))?;
         let newest = logs.last().map(|(sequence, _)| *sequence);
+        let written_ms = newest.and_then(|newest| changed_ms(&log_path(&path.join("log"), newest)));
         for (sequence, _) in &logs {
             replay.read_file(&path.join("log"), *sequence, Some(*sequence) == newest)?;
         }
@@ -96,7 +98,7 @@ impl Store {
         let next_sequence = newest.map_or(1, |newest| newest + 1).max(contents.log);
         let limits = Limits::new(config.max_bytes);
         let store = contents.store.unwrap_or_else(new_store_id);
-        let absence = tell_absence(&mut view, clean);
+        tell_absence(&mut view.heads, (written_ms, now_ms()), clean);
         let segments = view.segments.len();
         let shared = Arc::new(Shared::new(path, catalog.clone(), limits, view));
         shared.logs().extend(log_files(&shared.log_folder()).unwrap_or_default());
@@ -118,7 +120,7 @@ impl Store {
             Err(error) => shared.set_trouble(Part::State, Some(&chain(&error))),
         }
         tracing::info!(path = %shared.path.display(), segments, samples_in_log = samples, clean, "store opened");
-        Ok(Self { shared, writer, keeper, config: config.clone(), folder, kept, absence })
+        Ok(Self { shared, writer, keeper, config: config.clone(), folder, kept })
     }
 }
 
@@ -314,27 +316,35 @@ fn indexed_series(stated: &BTreeMap<u32, Series>, catalog: &Catalog) -> Vec<Opti
     all.collect()
 }
 
-/// Opens the gaps that the daemon's own absence leaves, until each collector's next frame; answers them.
-fn tell_absence(view: &mut View, clean: bool) -> Vec<Gap> {
-    let reason: Arc<str> =
-        if clean { "bartizan was stopped" } else { "bartizan was killed" }.into();
-    let heads = &mut view.heads;
-    let mut last = vec![None; heads.streams.len()];
-    for stream in &heads.streams {
-        last[stream.base] = last[stream.base].max(stream.last_ms);
-    }
-    let mut absence = Vec::new();
-    for (stream, last_ms) in heads.streams.iter_mut().zip(last) {
-        if let Some(last_ms) = last_ms
-            && !stream.gaps.is_open()
-        {
-            let from_ms = last_ms.saturating_add(stream.interval_ms.max(1).into());
-            stream.gaps.tell(Stretch { from_ms, to_ms: None, reason: reason.clone() }, true);
-            let (server, collector) = (stream.server.clone(), stream.collector.clone());
-            absence.push(Gap { server, collector, from_ms, to_ms: None, reason: reason.clone() });
+/// When a file was last written to, in milliseconds since 1970.
+fn changed_ms(path: &Path) -> Option<i64> {
+    let changed = fs::metadata(path).and_then(|facts| facts.modified()).ok()?;
+    i64::try_from(changed.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+/// Opens the gaps that the daemon's own absence leaves: of the collectors that were alive when it ended. The log was
+/// written to last at the first of the times; the second is now.
+fn tell_absence(heads: &mut Heads, (written_ms, now_ms): (Option<i64>, i64), clean: bool) {
+    let ends = heads.ends();
+    let Some(last_ms) = ends.iter().map(|(_, last_ms, _)| *last_ms).max() else { return };
+    // Whose clock is ahead must not make all others look silent.
+    let ended_ms = written_ms.map_or(last_ms, |written_ms| written_ms.min(last_ms));
+    let reason = reason(clean);
+    for (place, last_ms, interval_ms) in ends {
+        let gaps = &mut heads.streams[place].gaps;
+        let absence = gaps.absence();
+        let explained_ms = absence.as_ref().map_or(last_ms, |(_, until_ms, _)| *until_ms);
+        if (gaps.is_open() && absence.is_none()) || is_silent(explained_ms, interval_ms, ended_ms) {
+            continue;
         }
+        let (from_ms, reason) = match absence {
+            // It has not come back since the absence before.
+            Some((from_ms, _, reason)) => (from_ms, reason),
+            None => (last_ms.saturating_add(interval_ms.max(1).into()), reason.clone()),
+        };
+        let away_until_ms = Some(now_ms);
+        gaps.tell(Stretch { from_ms, to_ms: None, away_until_ms, reason }, true);
     }
-    absence
 }
 
 fn new_store_id() -> u128 {

@@ -58,7 +58,8 @@ pub(super) fn answer(shared: &Shared, query: &Query, now_ms: i64) -> Result<Answ
             let base = view.heads.streams.get(stream.base).unwrap_or(stream);
             let recent = recent.entry(base.collector.clone()).or_default();
             recent.chunks.extend(stream.chunks_within(from_ms, query.to_ms));
-            recent.gaps.extend(stream.gaps.within(query.from_ms, query.to_ms));
+            let gaps = stream.gaps.within(query.from_ms, query.to_ms).into_iter();
+            recent.gaps.extend(gaps.map(|gap| gap.at(now_ms, stream.interval_ms)));
             recent.last_ms = recent.last_ms.max(stream.last_ms);
             let before = stream.chunks().map(|chunk| chunk.last_ms).filter(|at| *at < from_ms);
             recent.before_ms = recent.before_ms.max(before.max());
@@ -273,7 +274,8 @@ fn finish(
     for hole in holes {
         for (from_ms, to_ms) in uncovered(hole, &recent.gaps, 3 * interval_ms) {
             if to_ms.is_none_or(|to| to > shape.from_ms) && from_ms < shape.to_ms {
-                gaps.push(gap(Stretch { from_ms, to_ms, reason: unexplained.clone() }));
+                let (away_until_ms, reason) = (None, unexplained.clone());
+                gaps.push(gap(Stretch { from_ms, to_ms, away_until_ms, reason }));
             }
         }
     }

@@ -16,7 +16,6 @@ use std::{
 use super::{
     StoreError,
     delta::Delta,
-    gaps::Stretch,
     heads::HeadFrame,
     lanes::collector_of,
     latest::note_latest,
@@ -99,7 +98,7 @@ impl Replay {
                         lost_frames += u64::from(!self.take_frame(sequence, frame, &mut readings));
                     }
                     Record::Series(id, series) => self.take_series(id, series),
-                    Record::Gap(gap) => self.take_gap(gap),
+                    Record::Gap(gap) => self.view.heads.tell(gap, true),
                     Record::Stop => (),
                 }
             }
@@ -177,9 +176,11 @@ impl Replay {
             let stream = &self.view.heads.streams[place];
             let next = |last: i64| last.saturating_add(stream.interval_ms.max(1).into());
             if let Some(from_ms) = stream.last_ms.map(next).filter(|next| *next < at_ms) {
-                let (to_ms, reason) = (Some(at_ms), DAMAGED.into());
-                let gaps = &mut self.view.heads.streams[base].gaps;
-                gaps.tell(Stretch { from_ms, to_ms, reason }, true);
+                let Schema { server, collector, .. } = &*reading.schema;
+                let collector = collector_of(collector).into();
+                let (server, to_ms, reason) = (server.clone(), Some(at_ms), DAMAGED.into());
+                let gap = Gap { server, collector, from_ms, to_ms, reason };
+                self.view.heads.tell(gap, true);
             }
         }
         let frame = HeadFrame { at_ms, head: frame.head, body: frame.body, samples };
@@ -216,11 +217,5 @@ impl Replay {
                 self.series.insert(id.0, series);
             }
         }
-    }
-
-    fn take_gap(&mut self, gap: Gap) {
-        let place = self.view.heads.place(&gap.server, &gap.collector);
-        let Gap { from_ms, to_ms, reason, .. } = gap;
-        self.view.heads.streams[place].gaps.tell(Stretch { from_ms, to_ms, reason }, true);
     }
 }

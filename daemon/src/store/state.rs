@@ -23,12 +23,16 @@ use super::{
     table::StreamEnd,
     wire::{Input, put_i64, put_series, put_text, put_u64},
 };
-use crate::series::{Gap, Series, SeriesId};
+use crate::series::{Series, SeriesId};
 
 /// Above this, sled would put a value into a file of its own, and one flipped bit
 /// there keeps the whole database from opening.
 pub(super) const VALUE_MAX: usize = 16 << 10;
 const VERSION: u8 = 0;
+/// How a gap ends: not yet, at a time, or not yet though the daemon, which was away, was back at a time.
+const LASTS: u8 = 0;
+const ENDED: u8 = 1;
+const ABSENCE: u8 = 2;
 /// So many series share a key: sled spends far more on a key, on the disk and in memory, than a series is long.
 pub(super) const SERIES_TOGETHER: u32 = 32;
 
@@ -53,7 +57,8 @@ pub(super) struct Contents {
     pub(super) series: BTreeMap<u32, Series>,
     pub(super) segments: BTreeMap<u64, SegmentFacts>,
     pub(super) streams: Vec<StreamEnd>,
-    pub(super) gaps: Vec<Gap>,
+    /// Server, collector and gap.
+    pub(super) gaps: Vec<(Arc<str>, Arc<str>, Stretch)>,
     /// What others keep, by their own keys.
     pub(super) kept: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Keys or values that made no sense.
@@ -116,8 +121,13 @@ impl Changes {
     /// Keeps a gap.
     pub(super) fn gap(&mut self, server: &str, collector: &str, gap: &Stretch) {
         self.put(gap_key(server, collector, gap.from_ms), |out| {
-            out.push(u8::from(gap.to_ms.is_some()));
-            put_i64(out, gap.to_ms.unwrap_or_default());
+            let (end, at_ms) = match (gap.to_ms, gap.away_until_ms) {
+                (Some(to_ms), _) => (ENDED, to_ms),
+                (None, Some(until_ms)) => (ABSENCE, until_ms),
+                (None, None) => (LASTS, 0),
+            };
+            out.push(end);
+            put_i64(out, at_ms);
             put_text(out, &gap.reason);
         });
     }
@@ -193,10 +203,12 @@ impl Contents {
             b'p' => {
                 let (server, collector) = (key.text()?.into(), key.text()?.into());
                 let from_ms = i64::from_be_bytes(key.array()?) ^ i64::MIN;
-                let ended = value.u8()? == 1;
-                let to_ms = Some(value.i64()?).filter(|_| ended);
+                let (end, at_ms) = (value.u8()?, value.i64()?);
+                let to_ms = (end == ENDED).then_some(at_ms);
+                let away_until_ms = (end == ABSENCE).then_some(at_ms);
                 let reason = value.text()?.into();
-                self.gaps.push(Gap { server, collector, from_ms, to_ms, reason });
+                let gap = Stretch { from_ms, to_ms, away_until_ms, reason };
+                self.gaps.push((server, collector, gap));
             }
             b'a' => {
                 self.kept.insert(key.rest().to_vec(), value.rest().to_vec());

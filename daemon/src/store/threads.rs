@@ -54,7 +54,7 @@ pub(super) struct Running {
 impl Running {
     /// Sets a store to work.
     pub(super) fn start(store: Store, intake: &StoreIntake) -> Result<Self, StoreError> {
-        let Store { shared, writer, keeper, config, folder, absence, .. } = store;
+        let Store { shared, writer, keeper, config, folder, .. } = store;
         let stop = Arc::new(AtomicBool::new(false));
         let clean = Arc::new(AtomicBool::new(false));
         let mut running = Self {
@@ -64,7 +64,7 @@ impl Running {
             clean: clean.clone(),
             threads: Vec::new(),
         };
-        intake.open(absence);
+        intake.open();
         // The folder is held until the last thread has ended.
         let folder = Arc::new(folder);
         let written = Arc::new(AtomicBool::new(false));

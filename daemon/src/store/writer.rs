@@ -8,10 +8,10 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{
     StoreError,
+    absence::Absences,
     arrival::{Arrivals, Coders, Judged, LASTING},
     coder::{Encoded, Encoding},
-    gaps::Stretch,
-    heads::{HeadFrame, Heads},
+    heads::HeadFrame,
     latest::Latest,
     log::{LOG_HEADER, Log, log_path},
     messages::{Batch, TIMES},
@@ -35,6 +35,7 @@ pub(super) struct Writer {
     coders: Coders,
     latest: Latest,
     arrivals: Arrivals,
+    absences: Absences,
 }
 
 /// Whose samples a batch holds.
@@ -58,6 +59,14 @@ struct Written {
     now_ms: i64,
 }
 
+impl Written {
+    /// Adds a gap, which comes after the frames so far.
+    fn tell(&mut self, gap: Gap, records: &mut Records) {
+        records.gap(&gap);
+        self.gaps.push((self.frames.len(), gap));
+    }
+}
+
 impl Writer {
     /// A writer that begins the log file `next_sequence` with its first batch.
     pub(super) fn new(
@@ -67,6 +76,7 @@ impl Writer {
         latest: Latest,
     ) -> Self {
         shared.sequence.store(next_sequence, Ordering::Relaxed);
+        let absences = Absences::of(&shared.view().heads);
         Self {
             shared,
             store,
@@ -76,6 +86,7 @@ impl Writer {
             coders: Coders::default(),
             latest,
             arrivals: Arrivals::default(),
+            absences,
         }
     }
 
@@ -90,6 +101,7 @@ impl Writer {
         if written.is_err() {
             self.latest.take_back();
             self.leave_file();
+            self.absences = Absences::of(&self.shared.view().heads);
         } else {
             self.latest.keep();
         }
@@ -135,13 +147,21 @@ impl Writer {
         let mut written = Written { now_ms: now_ms(), ..Written::default() };
         let mut all = Vec::new();
         for (batch, origin) in batches {
-            for gap in &batch.gaps {
-                records.gap(gap);
-                written.gaps.push((written.frames.len(), gap.clone()));
+            // What is told of a gap counts for more than that the daemon was away: it comes later.
+            let mut gaps = self.absences.heard(batch, origin);
+            gaps.extend_from_slice(&batch.gaps);
+            if origin == Origin::Elsewhere {
+                gaps.sort_by_key(|gap| gap.from_ms);
             }
             let mut judged = Judged::default();
+            let mut gaps = gaps.into_iter().peekable();
             let frames = batch.frames.iter().enumerate();
             for (number, frame) in frames.filter(|(_, frame)| !frame.samples.is_empty()) {
+                // One batch from elsewhere may hold the end of a gap, samples, and the next gap.
+                let is_due = |gap: &Gap| origin == Origin::Here || gap.from_ms <= frame.at_ms;
+                while let Some(gap) = gaps.next_if(is_due) {
+                    written.tell(gap, &mut records);
+                }
                 match origin {
                     Origin::Here => self.encode(frame, &mut records, &mut written),
                     Origin::Elsewhere => {
@@ -150,6 +170,7 @@ impl Writer {
                     }
                 }
             }
+            gaps.for_each(|gap| written.tell(gap, &mut records));
             all.push(judged);
         }
         if !records.bytes.is_empty() {
@@ -199,14 +220,14 @@ impl Writer {
         let mut gaps = written.gaps.into_iter().peekable();
         for (number, frame) in written.frames.iter().enumerate() {
             while let Some((_, gap)) = gaps.next_if(|(before, _)| *before <= number) {
-                tell(&mut view.heads, gap);
+                view.heads.tell(gap, true);
             }
             let Encoded { place, schema, at_ms, head, body, samples } = frame;
             let body = &bytes[body.clone()];
             let frame = HeadFrame { at_ms: *at_ms, head: *head, body, samples: *samples };
             view.heads.push(*place, sequence, schema, frame);
         }
-        gaps.for_each(|(_, gap)| tell(&mut view.heads, gap));
+        gaps.for_each(|(_, gap)| view.heads.tell(gap, true));
     }
 
     /// Encodes what a collector here has read.
@@ -216,8 +237,7 @@ impl Writer {
             let samples = frame.samples.len() as u64;
             self.shared.late_samples.fetch_add(samples, Ordering::Relaxed);
             if let Some(gap) = coder.clock_gap(frame) {
-                records.gap(&gap);
-                written.gaps.push((written.frames.len(), gap));
+                written.tell(gap, records);
             }
             return;
         }
@@ -274,13 +294,6 @@ impl Writer {
         judged.kept.known += samples.1.len() as u64 - stored;
         written.frames.extend(encoded);
     }
-}
-
-/// Takes a gap in.
-fn tell(heads: &mut Heads, gap: Gap) {
-    let place = heads.place(&gap.server, &gap.collector);
-    let Gap { from_ms, to_ms, reason, .. } = gap;
-    heads.streams[place].gaps.tell(Stretch { from_ms, to_ms, reason }, true);
 }
 
 /// Whether a frame is of a time that can be, and no larger than any may be.

@@ -154,6 +154,42 @@ fn gaps_and_last_times_are_those_of_all_lanes() {
     assert_eq!(gaps[0].from_ms, START_MS + 10_000, "from the last frame of any lane on");
 }
 
+#[test]
+fn a_pace_that_was_measured_makes_holes_gaps_and_is_known_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let slow = Series { interval_ms: 10_000, ..series("load", "a") };
+    let id = store.catalog.intern(slow).unwrap();
+    let seconds = |at: std::ops::Range<i64>| at.map(|at| second(at, &[(id, 1.0)])).collect();
+    let gaps = |store: &Opened| {
+        let gaps = store.ask(&Query { to_ms: START_MS + 50_000, ..everything("load") });
+        let gaps = gaps.series.into_iter().flat_map(|series| series.gaps);
+        gaps.map(|gap| {
+            ((gap.from_ms - START_MS) / 1000, gap.to_ms.map(|to| (to - START_MS) / 1000))
+        })
+        .collect::<Vec<_>>()
+    };
+    store.arrive(seconds(0..4));
+    store.arrive(seconds(14..16));
+    assert_eq!(gaps(&store), [(25, None)], "as far as is known: a sample every ten seconds");
+    store.catalog.set_intervals("web-1", &[("test".into(), 1000)].into());
+    store.arrive(seconds(16..20));
+    store.arrive(seconds(30..46));
+    let now_known = [(20, Some(30)), (46, None)];
+    assert_eq!(gaps(&store), now_known);
+    // A sealed block has its own pace: that of before is known too by then.
+    let all = [&[(4, Some(14))], &now_known[..]].concat();
+    for (is_sealed, expected) in [(false, &now_known[..]), (true, &all)] {
+        if is_sealed {
+            store.seal();
+        }
+        let copied = copy(folder.path());
+        let after = open(copied.path());
+        assert_eq!(after.catalog.get(id).unwrap().interval_ms, 1000, "sealed: {is_sealed}");
+        assert_eq!(gaps(&after), expected, "sealed: {is_sealed}");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     /// Series, distance from its newest sample, how many follow, and into how many frames an instant is cut.

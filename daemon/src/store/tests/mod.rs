@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
+mod absent;
 mod answers;
 mod arriving;
 mod limits;

@@ -265,17 +265,18 @@ async fn whoever_reads_along_learns_of_an_absence() {
     let id = store.series("load", "");
     store.write(rows(id, 0..5));
     drop(store);
-    let Life { reader, arguments, .. } = life(&folder, 1 << 20);
+    let Life { port, reader, arguments, .. } = life(&folder, 1 << 20);
     let (actor, stopped) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
     until(async || reader.log_end().is_some()).await;
+    drop(port.append(Batch { frames: rows(id, 9..10), gaps: Vec::new() }));
     let mut tail = reader.tail(Some(LogPlace { sequence: 1, offset: 0 }));
     let mut appended = Vec::new();
-    while appended.len() < 6 {
+    while appended.len() < 7 {
         timeout(LONG, reader.appended()).await.unwrap();
         appended.extend(tail.next(100).unwrap().appended);
     }
     let Appended::Gap(gap) = &appended[5] else { panic!("{appended:?}") };
-    assert_eq!((gap.from_ms, gap.to_ms), (START_MS + 5000, None));
+    assert_eq!((gap.from_ms, gap.to_ms), (START_MS + 5000, Some(START_MS + 9000)));
     assert_eq!(&*gap.reason, "bartizan was killed");
     actor.stop(None);
     timeout(LONG, stopped).await.unwrap().unwrap();
