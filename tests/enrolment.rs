@@ -10,7 +10,9 @@ use std::{
     process::{Child, Stdio},
 };
 
-use bartizan_tests::{Certificate, DEADLINE, Daemon, Finished, Setup, process::Signal, wait_for};
+use bartizan_tests::{
+    Certificate, DEADLINE, Daemon, Finished, Setup, enrolment, process::Signal, wait_for,
+};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -34,7 +36,7 @@ async fn one_line_of_the_hub_makes_a_machine_report_to_it() {
     assert_eq!(scene.steps("web-1"), ["created", "connected", "token_known"]);
     let after = fs::read_to_string(scene.agent_config()).unwrap();
     assert!(after.starts_with(before) && after.contains("name = \"web-1\""), "{after}");
-    let token = scene.folder().join("hub-token");
+    let token = scene.token_file();
     assert_eq!(fs::metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_to_string(&token).unwrap().trim(), line[4]);
     let config = scene.agent_config();
@@ -70,28 +72,42 @@ async fn a_machine_that_cannot_join_says_why_and_writes_nothing() {
     let (url, plain) = (format!("https://localhost:{port}"), format!("http://localhost:{port}"));
     let other = format!("{}{}", &token[..75], if token.ends_with('0') { '1' } else { '0' });
     let unknown = format!("bz_00000000_{}", "0".repeat(64));
-    let untrusted = scene.setup.command(&["join", &url, "--token", &token, "--config"]);
+    let slip = format!("{url}/api/v1/wrte");
     for (arguments, says) in [
         (vec![&*url, "--token", &other, "--name", "web-1"], "copy the whole line"),
         (vec![&*url, "--token", &unknown, "--name", "web-1"], "knows no such token"),
         (vec![&*url, "--token", "secret", "--name", "web-1"], "begin with `bz_`"),
         (vec![&*url, "--token", &token, "--name", "db-1"], "the token is for `web-1`"),
-        (vec![&*plain, "--token", &token, "--name", "web-1"], "begin the address with https://"),
+        (vec![&*url, "--token", &token, "--name", "web-*"], "the name is `web-*`, must have"),
+        (vec![&*plain, "--token", &token, "--name", "web-1"], "have no use with http://localhost"),
+        (vec![&*slip, "--token", &token, "--name", "web-1"], "as `bartizan server add` printed it"),
+        (
+            vec!["https://nowhere.invalid", "--token", &token],
+            "find the address of `nowhere.invalid`",
+        ),
         (vec!["https://localhost:1", "--token", &token], "does the hub run"),
         (vec!["localhost", "--token", &token], "must be such as https://"),
         (vec!["http://hub.example.org", "--token", &token], "would travel unencrypted"),
     ] {
         let refused = scene.join(&arguments).await;
         assert_eq!((refused.code, refused.stderr.contains(says)), (Some(1), true), "{refused:?}");
+        let (told, words) = (&refused.stderr, says);
+        assert_eq!(
+            (told.matches("failed to").count(), told.matches(words).count()),
+            (1, 1),
+            "{told}"
+        );
     }
-    let mut untrusted = untrusted;
-    untrusted.arg(scene.agent_config());
-    let refused = Finished::of(untrusted).await;
-    assert!(refused.code == Some(1) && refused.stderr.contains("--ca-file"), "{refused:?}");
+    for (hub, says) in [(&url, "by --ca-file"), (&plain, "begin the address with https://")] {
+        let mut bare = scene.setup.command(&["join", hub, "--token", &token, "--name", "web-1"]);
+        bare.arg("--config").arg(scene.agent_config());
+        let refused = Finished::of(bare).await;
+        assert!(refused.code == Some(1) && refused.stderr.contains(says), "{refused:?}");
+    }
     fs::write(scene.agent_config(), "[[server]]\nname = \"db-1\"\n").unwrap();
     let refused = scene.join(&[&url, "--token", &token, "--name", "web-1"]).await;
     assert!(refused.stderr.contains("watches `db-1` and not `web-1`"), "{refused:?}");
-    assert!(!scene.folder().join("hub-token").exists());
+    assert!(!scene.token_file().exists());
     let kept = fs::read_to_string(scene.agent_config()).unwrap();
     assert_eq!(kept, "[[server]]\nname = \"db-1\"\n");
 }
@@ -116,8 +132,12 @@ async fn a_server_is_given_a_new_token_renamed_and_removed() {
     assert!(refused.code == Some(1) && refused.stderr.contains("was revoked"), "{refused:?}");
     let refused = join(second.clone(), &[]).await;
     assert!(refused.code == Some(1) && refused.stderr.contains("already"), "{refused:?}");
-    assert_eq!(join(second.clone(), &["--again"]).await.code, Some(0));
-    let kept = fs::read_to_string(scene.folder().join("hub-token")).unwrap();
+    let again = join(second.clone(), &["--again"]).await;
+    assert_eq!(again.code, Some(0));
+    for told in ["replaced the token in", "changed nothing in"] {
+        assert!(again.stdout.contains(told), "{again:?}");
+    }
+    let kept = fs::read_to_string(scene.token_file()).unwrap();
     assert_eq!(kept.trim(), second);
     let config = fs::read_to_string(scene.agent_config()).unwrap();
     assert_eq!(config.matches("[[forward]]").count(), 1, "{config}");
@@ -133,6 +153,73 @@ async fn a_server_is_given_a_new_token_renamed_and_removed() {
     assert!(gone.code == Some(1) && gone.stderr.contains("server list"), "{gone:?}");
     let refused = join(second, &["--again"]).await;
     assert!(refused.stderr.contains("was revoked"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn each_hub_has_a_token_of_its_own_and_again_replaces_that_and_nothing_else() {
+    let scene = Scene::new();
+    let _hub = scene.hub().await;
+    let other = scene.setup.beside("");
+    let _other_hub = other.start().await;
+    let port = scene.setup.address.port();
+    let (url, other_url) =
+        (format!("https://localhost:{port}"), format!("http://{}", other.address));
+    let config = || fs::read_to_string(scene.agent_config()).unwrap();
+    let token = |path: &Path| fs::read_to_string(path).unwrap().trim().to_owned();
+
+    // A hub that was joined when all had one file.
+    let former = scene.folder().join("hub-token");
+    fs::write(&former, "former").unwrap();
+    let authority = scene.certificate.authority.display();
+    let standing = format!(
+        "[[server]]\nname = 'a'\n[[forward]]\nurl = '{url}'\nca_file = '{authority}'\n\
+         token_file = '{}'\n",
+        former.display()
+    );
+    fs::write(scene.agent_config(), &standing).unwrap();
+    let of_one = scene.add("a").await;
+    assert_eq!(scene.join(&[&url, "--token", &of_one, "--again"]).await.code, Some(0));
+    assert_eq!((token(&former), config()), (of_one.clone(), standing.clone()));
+    assert!(!scene.token_file().exists());
+
+    // As it stands in the configuration is how a hub may be called too.
+    let written = format!("{url}/api/v1/write");
+    assert_eq!(scene.join(&[&written, "--token", &of_one, "--again"]).await.code, Some(0));
+    assert_eq!(config(), standing);
+
+    // Another hub gets a file of its own, and the first keeps its token.
+    let of_other = enrolment::add(&other, "a").await;
+    let join = |arguments: Vec<String>| {
+        let mut command = scene.setup.command(&["join"]);
+        command.args(arguments).arg("--config").arg(scene.agent_config());
+        Finished::of(command)
+    };
+    let arguments = [&other_url, "--token", &of_other].map(str::to_owned).to_vec();
+    let joined = join(arguments.clone()).await;
+    assert_eq!(joined.code, Some(0), "{joined:?}");
+    let name = format!("hub-token-127.0.0.1-{}", other.address.port());
+    assert_eq!(token(&scene.folder().join(name)), of_other);
+    assert_eq!((token(&former), config().starts_with(&standing)), (of_one.clone(), true));
+
+    // What --again does not change it refuses by name, and what was not given stays as it is.
+    let both = config();
+    let again = |more: &[&str]| {
+        let arguments = [&url, "--token", &of_one, "--again"];
+        join(arguments.iter().chain(more).map(|&one| one.to_owned()).collect())
+    };
+    for (more, says) in [
+        (vec!["--ca-file", "/etc/hosts"], "--ca-file says `/etc/hosts`"),
+        (vec!["--certificate", "/c", "--key", "/k"], "--certificate says `/c`"),
+        (vec!["--name", "b"], "watches `a` and not `b`"),
+    ] {
+        let refused = again(&more).await;
+        assert!(refused.code == Some(1) && refused.stderr.contains(says), "{refused:?}");
+        assert_eq!(refused.stderr.matches(says).count(), 1, "{refused:?}");
+    }
+    let done = again(&["--insecure"]).await;
+    assert!(done.code == Some(0) && done.stdout.contains("--insecure is not needed"), "{done:?}");
+    assert!(done.stdout.contains("holds this token already"), "{done:?}");
+    assert_eq!(config(), both);
 }
 
 #[tokio::test]
@@ -210,6 +297,11 @@ impl Scene {
 
     fn folder(&self) -> PathBuf {
         self.setup.folder().join("agent")
+    }
+
+    /// Where the machine keeps its token for the hub.
+    fn token_file(&self) -> PathBuf {
+        self.folder().join(format!("hub-token-localhost-{}", self.setup.address.port()))
     }
 
     fn agent_config(&self) -> PathBuf {

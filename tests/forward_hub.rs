@@ -8,9 +8,11 @@ use std::{
 };
 
 use bartizan_tests::{
-    DEADLINE, Daemon, Setup,
+    Certificate, DEADLINE, Daemon, Setup,
     contents::{Contents, agree},
-    now_ms, wait_for,
+    enrolment, now_ms,
+    process::Signal,
+    wait_for,
 };
 use serde_json::Value;
 
@@ -94,6 +96,55 @@ async fn a_hub_that_is_gone_is_left_and_returned_to_and_nothing_is_lost() {
         (both == wanted.samples).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_asks_for_certificates_takes_from_whoever_has_one_and_says_so_to_others() {
+    let setup = Setup::new("");
+    let hub_setup = setup.beside("").by_control();
+    let certificate = Certificate::make(hub_setup.folder());
+    let (own, own_key) = certificate.client(setup.folder());
+    hub_setup.configure(&format!(
+        "{HUB}[http]\ntls = {{ certificate = '{}', key = '{}', client_ca = '{}' }}\n",
+        certificate.certificate.display(),
+        certificate.key.display(),
+        certificate.authority.display(),
+    ));
+    let hub = hub_setup.start().await;
+    let token = setup.folder().join("hub-token");
+    std::fs::write(&token, enrolment::add(&hub_setup, SERVER).await).unwrap();
+    let without = format!(
+        "[collect]\ninterval = '200ms'\n[[server]]\nname = '{SERVER}'\n[[forward]]\nurl = '{}'\n\
+         token_file = '{}'\nca_file = '{}'\n",
+        url(hub.address).replace("http:", "https:"),
+        token.display(),
+        certificate.authority.display(),
+    );
+    setup.configure(&without);
+    let agent = setup.start().await;
+    let held = async || {
+        let target = target(&agent).await;
+        let error = target["error"].as_str()?.to_owned();
+        (target["state"] == "held").then_some(error)
+    };
+    let (error, _) = wait_for("the hub's wish for a certificate", DEADLINE, held).await;
+    for words in ["wants a certificate of ours", "`certificate` and `key`"] {
+        assert!(error.contains(words) && agent.log().contains(words), "{error}");
+    }
+    wait_for("the hub's own words for it", DEADLINE, async || {
+        hub.log()
+            .contains("it has no certificate, and http.tls.client_ca asks for one")
+            .then_some(())
+    })
+    .await;
+    assert!(hub.raw(SERVER, "load1", 0).await.is_empty());
+
+    let with = format!("certificate = '{}'\nkey = '{}'\n", own.display(), own_key.display());
+    setup.configure(&(without + &with));
+    agent.signal(Signal::HUP);
+    hub.samples(SERVER, "load1", 0, 5).await;
+    let target = target(&agent).await;
+    assert_eq!(target["state"], "sending", "{target}");
 }
 
 /// The configuration of an agent of `hubs`, with the token of the administrator of one of them.

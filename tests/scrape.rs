@@ -177,7 +177,7 @@ async fn a_target_that_hangs_slows_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_behind_tls_a_client_certificate_and_a_password_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let Certificate { authority, certificate, key } = Certificate::make(folder.path());
+    let Certificate { authority, certificate, key, .. } = Certificate::make(folder.path());
     let file = |name: &str, text: String| {
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();

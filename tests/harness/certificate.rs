@@ -15,6 +15,7 @@ pub struct Certificate {
     pub certificate: PathBuf,
     /// Its key.
     pub key: PathBuf,
+    authority_key: PathBuf,
 }
 
 impl Certificate {
@@ -31,7 +32,18 @@ impl Certificate {
         command.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
         command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
         run(command);
-        Self { authority, certificate, key }
+        Self { authority, certificate, key, authority_key }
+    }
+
+    /// Makes a certificate for a client in `folder`, signed by the same authority; returns it and its key.
+    pub fn client(&self, folder: &Path) -> (PathBuf, PathBuf) {
+        let (certificate, key) = (folder.join("client.pem"), folder.join("client.key"));
+        let mut command = request(&key, &certificate, "/CN=client");
+        command.arg("-CA").arg(&self.authority).arg("-CAkey").arg(&self.authority_key);
+        command.args(["-addext", "extendedKeyUsage=clientAuth"]);
+        command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        run(command);
+        (certificate, key)
     }
 }
 

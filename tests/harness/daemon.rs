@@ -14,16 +14,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    DEADLINE, History,
-    http::{self, Answer, Failure, escape},
-    now_ms,
+    DEADLINE,
+    http::{self, Answer, Failure},
     peer::need,
     process::{self, Process, Signal},
     wait_for,
 };
-
-/// How far back a scenario asks at most: at its fastest interval this is as much as one answer may hold.
-const OLDEST_MS: i64 = 15 * 60_000;
 
 /// Several promises are about time; such a scenario has the machine to itself. Those that mostly wait share it.
 static MACHINE: RwLock<()> = RwLock::new(());
@@ -121,6 +117,12 @@ impl Setup {
     pub fn inside(mut self, namespace: &str, address: SocketAddr) -> Self {
         self.within = ["ip", "netns", "exec", namespace].map(str::to_owned).into();
         (self.by_control, self.address) = (true, address);
+        self
+    }
+
+    /// Asks its daemons by their control socket, because they speak TLS.
+    pub fn by_control(mut self) -> Self {
+        self.by_control = true;
         self
     }
 
@@ -238,54 +240,6 @@ impl Daemon {
         let answer = self.ask(path).await.unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         answer.json()
-    }
-
-    /// Every series of a metric since `from_ms`, samples as they were stored; none where it is not known (yet).
-    ///
-    /// No daemon of a scenario is older than [`OLDEST_MS`], so an earlier `from_ms` means all there is.
-    pub async fn raw(&self, server: &str, metric: &str, from_ms: i64) -> Vec<History> {
-        let now = now_ms();
-        self.raw_between(server, metric, from_ms.max(now - OLDEST_MS), now + 1_000).await
-    }
-
-    /// Like [`Daemon::raw`], until `to_ms`.
-    pub async fn raw_between(
-        &self,
-        server: &str,
-        metric: &str,
-        from_ms: i64,
-        to_ms: i64,
-    ) -> Vec<History> {
-        let (server, metric) = (escape(server), escape(metric));
-        let time = format!("from={from_ms}&to={to_ms}");
-        let path = format!("/series?server={server}&metric={metric}&{time}&raw=true");
-        let answer = self.ask(&path).await.unwrap();
-        match answer.status {
-            200 => History::all(&answer.json()),
-            404 => Vec::new(),
-            other => panic!("{path}: {other} {}", answer.text()),
-        }
-    }
-
-    /// Waits until the metric has at least `count` samples since `from_ms`; returns its first series.
-    pub async fn samples(&self, server: &str, metric: &str, from_ms: i64, count: usize) -> History {
-        let what = format!("{count} samples of {metric} of {server}");
-        let look = async || {
-            let series = self.raw(server, metric, from_ms).await;
-            series.into_iter().find(|series| series.points.len() >= count)
-        };
-        wait_for(&what, DEADLINE, look).await.0
-    }
-
-    /// Waits until it has been measured that a server writes here every `interval_ms`: before that it is never offline.
-    pub async fn has_pace(&self, server: &str, interval_ms: u32) {
-        let what = format!("the pace of {server} to be measured");
-        wait_for(&what, 2 * DEADLINE, async || {
-            let servers = self.get("/servers").await["servers"].take();
-            let is_it = |one: &Value| one["name"] == server && one["interval_ms"] == interval_ms;
-            servers.as_array()?.iter().any(is_it).then_some(())
-        })
-        .await;
     }
 
     /// Every node of the supervision tree with its path, such as `root/fleet/srv:web-1`.

@@ -43,7 +43,7 @@ pub(super) enum ClientError {
     #[error("failed to ask the daemon: no answer within {} s", PATIENCE.as_secs())]
     Silent,
     /// The daemon refused, with its reason and what helps.
-    #[error("failed to ask the daemon: {0}")]
+    #[error("refused by the daemon: {0}")]
     Refused(String),
 }
 
@@ -147,7 +147,7 @@ mod tests {
         let length = body.len();
         let head = "HTTP/1.1 400 Bad Request\r\ncontent-length:";
         let (got, _) = exchange(&format!("{head} {length}\r\n\r\n{body}"));
-        assert_eq!(got.unwrap_err().to_string(), "failed to ask the daemon: ask for fewer");
+        assert_eq!(got.unwrap_err().to_string(), "refused by the daemon: ask for fewer");
     }
 
     #[test]

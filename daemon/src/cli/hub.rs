@@ -20,7 +20,7 @@ use rustls::{CertificateError, ClientConfig, crypto::ring, pki_types::ServerName
 use serde::Deserialize;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -29,6 +29,8 @@ use crate::config::{authorities, certificates, private_key};
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Where below its address a hub takes remote writes.
+const WRITE: &str = "/api/v1/write";
 /// No answer is longer.
 const ANSWER_MAX_BYTES: usize = 64 << 10;
 
@@ -66,6 +68,9 @@ pub(super) enum HubError {
     /// Nobody answers there.
     #[error("failed to connect to {0}; does the hub run, and does it listen on that address?")]
     Connect(String, #[source] io::Error),
+    /// The name has no address.
+    #[error("failed to find the address of `{0}`: {1}; is the name right?")]
+    Host(String, String),
     /// It is not to be trusted, or does not trust us.
     #[error("failed to speak TLS with {0}: {1}")]
     Tls(String, String),
@@ -76,7 +81,10 @@ pub(super) enum HubError {
     #[error("failed to ask {0}")]
     Ask(String, #[source] Box<dyn Error + Send + Sync>),
     /// Something else answers there.
-    #[error("failed to find a hub at {0}: what answers there is none ({1})")]
+    #[error(
+        "failed to find a hub at {0}: what answers there is none ({1}); give the address as \
+         `bartizan server add` printed it"
+    )]
     NoHub(String, StatusCode),
     /// It refuses.
     #[error("failed to be let in by {0}: {1}")]
@@ -87,7 +95,10 @@ impl Hub {
     /// The hub at `address`, such as `https://hub:9797`.
     pub(super) fn at(address: &str) -> Result<Self, HubError> {
         let wrong = || HubError::Address(address.into());
-        let uri: Uri = address.trim_end_matches('/').parse().map_err(|_| wrong())?;
+        // Where it takes writes is as good, and what stands in a configuration.
+        let bare = address.trim_end_matches('/');
+        let bare = bare.strip_suffix(WRITE).unwrap_or(bare);
+        let uri: Uri = bare.trim_end_matches('/').parse().map_err(|_| wrong())?;
         let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
         let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
         let has_host = uri.host().is_some_and(|host| !host.is_empty());
@@ -99,7 +110,16 @@ impl Hub {
 
     /// Where it takes remote writes.
     pub(super) fn write_url(&self) -> String {
-        format!("{self}/api/v1/write")
+        format!("{self}{WRITE}")
+    }
+
+    /// Its name or address, and its port.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", self.host(), self.port())
+    }
+
+    fn port(&self) -> u16 {
+        self.uri.port_u16().unwrap_or(if self.is_encrypted() { 443 } else { 80 })
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
@@ -122,9 +142,15 @@ impl Hub {
         let runtime = runtime.map_err(|error| HubError::Ask(self.to_string(), error.into()))?;
         runtime.block_on(async {
             let silent = |_| HubError::Silent(self.to_string());
-            let port = self.uri.port_u16().unwrap_or(if self.is_encrypted() { 443 } else { 80 });
             let host = self.host().trim_start_matches('[').trim_end_matches(']');
-            let connected = timeout(PATIENCE, TcpStream::connect((host, port))).await;
+            let found = timeout(PATIENCE, lookup_host((host, self.port()))).await;
+            let failed = |error: io::Error| {
+                // What stands before says once more that it has failed.
+                let said = error.to_string();
+                HubError::Host(host.into(), said.rsplit(": ").next().unwrap_or_default().into())
+            };
+            let addresses: Vec<_> = found.map_err(silent)?.map_err(failed)?.collect();
+            let connected = timeout(PATIENCE, TcpStream::connect(&*addresses)).await;
             let failed = |source| HubError::Connect(self.to_string(), source);
             let stream = connected.map_err(silent)?.map_err(failed)?;
             let answered = if self.is_encrypted() {

@@ -19,8 +19,9 @@ use clap::Args;
 use super::{
     Failure,
     hub::{Hub, HubError, Known},
-    joined::{self, Addition, NameError},
+    joined::{self, Addition, Forward, NameError},
     output::{OutputError, print},
+    rejoin::{self, AgainError},
 };
 use crate::config::{Config, ConfigError, Sources, read_secret};
 
@@ -50,7 +51,8 @@ pub(super) struct JoinArguments {
     /// Allows http to another machine: token and samples travel unencrypted.
     #[arg(long)]
     insecure: bool,
-    /// Replaces the token of a hub that this machine has joined before.
+    /// Replaces the token of a hub that this machine has joined before. What else is given must be as it stands in the
+    /// configuration.
     #[arg(long)]
     again: bool,
     /// Configuration file to add to, made if there is none [else $BARTIZAN_CONFIG, else
@@ -66,20 +68,30 @@ pub(super) enum JoinError {
     #[error(transparent)]
     Hub(#[from] HubError),
     /// The name.
-    #[error("failed to join: {0}")]
+    #[error("failed to join")]
     Name(#[from] NameError),
+    /// What stands in the configuration is in the way.
+    #[error("failed to join again")]
+    Again(#[from] AgainError),
     /// The token would travel in the open.
     #[error(
         "failed to join: the token would travel unencrypted to {0}; use https, or allow it by \
          --insecure"
     )]
     Unencrypted(String),
+    /// Files of TLS, and no TLS.
+    #[error(
+        "failed to join: --ca-file, --certificate and --key have no use with {0}, which is not \
+         encrypted; begin the address with https://, or leave them out"
+    )]
+    Useless(String),
     /// No token was given.
     #[error("failed to read the token from stdin: its first line is empty")]
     NoToken,
     /// It has joined before.
     #[error(
-        "failed to join: `{}` has a [[forward]] to {url} already; to replace its token, say --again",
+        "failed to join: `{}` has a [[forward]] to {url} already; to replace its token, and nothing \
+         else, say --again",
         config.display()
     )]
     Joined {
@@ -122,41 +134,58 @@ pub(super) fn join(arguments: JoinArguments) -> Result<ExitCode, Failure> {
     let (name, is_new) =
         joined::name(arguments.name.clone(), &config, &nodename.nodename().to_string_lossy())
             .map_err(JoinError::from)?;
+    let mut hub = arguments.hub()?;
+    let url = hub.write_url();
+    let standing = rejoin::standing(&config, &url);
+    let token_file = match standing {
+        Some(_) if !arguments.again => {
+            return Err(JoinError::Joined { config: file, url }.into());
+        }
+        Some(standing) => {
+            rejoin::settle(standing, &mut hub).map_err(JoinError::from)?;
+            rejoin::token_file(standing, &hub).map_err(JoinError::from)?.to_owned()
+        }
+        None => file.with_file_name(joined::token_file_name(&hub.authority())),
+    };
+    rejoin::check_own(&config, &token_file, &url).map_err(JoinError::from)?;
+    // What stands in the configuration was allowed there.
+    if standing.is_none() && !arguments.may_send_to(&hub) {
+        return Err(JoinError::Unencrypted(hub.to_string()).into());
+    }
+    if !hub.is_encrypted() && (hub.ca_file.is_some() || hub.identity.is_some()) {
+        return Err(JoinError::Useless(hub.to_string()).into());
+    }
     let token = arguments.token()?;
-    let hub = arguments.hub()?;
-
     let known: Known = hub.ask(&token, |step| Ok::<_, JoinError>(print(&format!("{step}\n"))?))?;
     joined::check_granted(&known.servers, &name).map_err(JoinError::from)?;
     print(&format!("token known, for {}\n", known.servers.join(", ")))?;
 
-    let url = hub.write_url();
-    let token_file = file.with_file_name("hub-token");
-    if config.forwards.iter().any(|forward| forward.urls.contains(&url)) {
-        if !arguments.again {
-            return Err(JoinError::Joined { config: file, url }.into());
-        }
-        keep_token(&token_file, &token, true)?;
-        return done(&token_file, None);
-    }
-    let addition = Addition {
-        server: is_new.then_some(name),
+    let insecure = arguments.insecure && !hub.is_encrypted();
+    let forward = Forward {
         url,
         token_file: token_file.clone(),
         ca_file: hub.ca_file,
         identity: hub.identity,
-        insecure: arguments.insecure,
+        insecure,
     };
+    let addition =
+        Addition { server: is_new.then_some(name), forward: standing.is_none().then_some(forward) };
     let folder = file.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(failed("make folder", folder))?;
     let was_there = token_file.exists();
-    keep_token(&token_file, &token, arguments.again)?;
-    let written = add(&file, &text, &addition);
-    if written.is_err() && !was_there {
-        // It would be in the way of the next attempt. If it cannot be removed, that says so.
-        let _ = fs::remove_file(&token_file);
+    let kept = keep_token(&token_file, &token, arguments.again)?;
+    if !addition.is_nothing() {
+        let written = add(&file, &text, &addition);
+        if written.is_err() && !was_there {
+            // It would be in the way of the next attempt. If it cannot be removed, that says so.
+            let _ = fs::remove_file(&token_file);
+        }
+        written?;
     }
-    written?;
-    done(&token_file, Some(&file))
+    if arguments.insecure && !insecure {
+        print("--insecure is not needed: what goes to this hub is encrypted\n")?;
+    }
+    done(&token_file, kept, &file, &addition)
 }
 
 impl JoinArguments {
@@ -178,10 +207,12 @@ impl JoinArguments {
         if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
             hub.identity = Some((whole(certificate)?, whole(key)?));
         }
-        if !hub.is_encrypted() && !self.insecure && !is_this_machine(hub.host()) {
-            return Err(JoinError::Unencrypted(hub.to_string()));
-        }
         Ok(hub)
+    }
+
+    /// Whether a token may travel to `hub` as it would.
+    fn may_send_to(&self, hub: &Hub) -> bool {
+        hub.is_encrypted() || self.insecure || is_this_machine(hub.host())
     }
 }
 
@@ -192,15 +223,27 @@ fn is_this_machine(host: &str) -> bool {
         || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
+/// What became of the token's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// There was none.
+    Written,
+    /// It held another one.
+    Replaced,
+    /// It held this one.
+    AsItWas,
+}
+
 /// Keeps the token for the daemon's user alone.
-fn keep_token(path: &Path, token: &str, again: bool) -> Result<(), JoinError> {
-    match read_secret(path) {
-        Ok(known) if known == token => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        _ if again => {}
+fn keep_token(path: &Path, token: &str, again: bool) -> Result<Kept, JoinError> {
+    let kept = match read_secret(path) {
+        Ok(known) if known == token => return Ok(Kept::AsItWas),
+        Err(error) if error.kind() == ErrorKind::NotFound => Kept::Written,
+        _ if again => Kept::Replaced,
         _ => return Err(JoinError::OtherToken(path.into())),
-    }
-    write(path, &format!("{token}\n"), 0o600, service_user())
+    };
+    write(path, &format!("{token}\n"), 0o600, service_user())?;
+    Ok(kept)
 }
 
 /// Adds to the configuration, if the daemon would take what it becomes.
@@ -212,12 +255,24 @@ fn add(file: &Path, before: &str, addition: &Addition) -> Result<(), Failure> {
     Ok(write(file, &after, mode, owner)?)
 }
 
-fn done(token_file: &Path, config: Option<&Path>) -> Result<ExitCode, Failure> {
-    let mut text = format!("wrote {}\n", token_file.display());
-    if let Some(config) = config {
-        text.push_str(&format!("added [[forward]] to {}\n", config.display()));
-    }
-    text.push_str("now start it: systemctl restart bartizan\n");
+/// Says what was written, what was not, and what is to be done now.
+fn done(
+    token_file: &Path,
+    kept: Kept,
+    config: &Path,
+    addition: &Addition,
+) -> Result<ExitCode, Failure> {
+    let (token_file, config) = (token_file.display(), config.display());
+    let mut text = match kept {
+        Kept::Written => format!("wrote {token_file}\n"),
+        Kept::Replaced => format!("replaced the token in {token_file}\n"),
+        Kept::AsItWas => format!("{token_file} holds this token already\n"),
+    };
+    text += &match addition.tables() {
+        Some(tables) => format!("added {tables} to {config}\n"),
+        None => format!("changed nothing in {config}, where the [[forward]] stands already\n"),
+    };
+    text += "now start it: systemctl restart bartizan\n";
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,14 +4,24 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, Glob};
+use crate::{
+    config::{Config, stands_for},
+    series::check_server_name,
+};
 
 /// What is to be added.
 #[derive(Debug)]
 pub(super) struct Addition {
     /// What this machine is called from now on, where its configuration does not say so yet.
     pub(super) server: Option<String>,
-    /// Where its samples go.
+    /// The hub, where none stands there yet.
+    pub(super) forward: Option<Forward>,
+}
+
+/// A `[[forward]]` to a hub.
+#[derive(Debug)]
+pub(super) struct Forward {
+    /// Where samples go.
     pub(super) url: String,
     /// File of the token.
     pub(super) token_file: PathBuf,
@@ -26,6 +36,9 @@ pub(super) struct Addition {
 /// Why this machine cannot be what it is to be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NameError {
+    /// Nobody may be called so.
+    #[error("the name {0}; give another by --name")]
+    Wrong(String),
     /// The configuration says otherwise.
     #[error(
         "the configuration watches {watched} and not `{wanted}`: add a `[[server]]` of that name \
@@ -57,6 +70,9 @@ pub(super) fn name(
     config: &Config,
     this_machine: &str,
 ) -> Result<(String, bool), NameError> {
+    if let Some(asked) = &asked {
+        check_server_name(asked).map_err(NameError::Wrong)?;
+    }
     let watched: Vec<&str> = config.servers.iter().map(|server| server.name.as_str()).collect();
     match (asked, watched.first()) {
         (Some(asked), None) => {
@@ -72,14 +88,35 @@ pub(super) fn name(
 
 /// Whether a token for `granted` lets this machine write as `name`.
 pub(super) fn check_granted(granted: &[String], name: &str) -> Result<(), NameError> {
-    let fits = |granted: &String| {
-        granted == name || (granted.contains('*') && Glob::new(granted).fits(name))
-    };
-    if granted.iter().any(fits) {
+    if granted.iter().any(|granted| stands_for(granted, name)) {
         return Ok(());
     }
     let granted: Vec<&str> = granted.iter().map(String::as_str).collect();
     Err(NameError::NotGranted { granted: listed(&granted), wanted: name.into() })
+}
+
+/// What the file of the token is called of the hub at `authority`, its name or address and its port: each hub has one of
+/// its own.
+pub(super) fn token_file_name(authority: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '-' };
+    let name: String = authority.to_ascii_lowercase().chars().map(plain).collect();
+    format!("hub-token-{}", name.trim_matches('-'))
+}
+
+impl Addition {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.server.is_none() && self.forward.is_none()
+    }
+
+    /// The tables that are added, as people write them; `None` where there are none.
+    pub(super) fn tables(&self) -> Option<&'static str> {
+        match (&self.server, &self.forward) {
+            (None, None) => None,
+            (Some(_), None) => Some("[[server]]"),
+            (None, Some(_)) => Some("[[forward]]"),
+            (Some(_), Some(_)) => Some("[[server]] and [[forward]]"),
+        }
+    }
 }
 
 /// `text` with the addition behind it.
@@ -88,23 +125,25 @@ pub(super) fn with(text: &str, addition: &Addition) -> String {
     if let Some(name) = &addition.server {
         lines.push(format!("\n[[server]]\nname = {}", quoted(name)));
     }
-    lines.push(format!(
-        "\n# The hub that this machine reports to.\n[[forward]]\nurl = {}",
-        quoted(&addition.url)
-    ));
-    let mut file = |key: &str, path: &PathBuf| {
-        lines.push(format!("{key} = {}", quoted(&path.to_string_lossy())));
-    };
-    file("token_file", &addition.token_file);
-    if let Some(path) = &addition.ca_file {
-        file("ca_file", path);
-    }
-    if let Some((certificate, key)) = &addition.identity {
-        file("certificate", certificate);
-        file("key", key);
-    }
-    if addition.insecure {
-        lines.push("insecure = true".into());
+    if let Some(forward) = &addition.forward {
+        lines.push(format!(
+            "\n# A hub that this machine reports to.\n[[forward]]\nurl = {}",
+            quoted(&forward.url)
+        ));
+        let mut file = |key: &str, path: &PathBuf| {
+            lines.push(format!("{key} = {}", quoted(&path.to_string_lossy())));
+        };
+        file("token_file", &forward.token_file);
+        if let Some(path) = &forward.ca_file {
+            file("ca_file", path);
+        }
+        if let Some((certificate, key)) = &forward.identity {
+            file("certificate", certificate);
+            file("key", key);
+        }
+        if forward.insecure {
+            lines.push("insecure = true".into());
+        }
     }
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let added = lines.join("\n");
@@ -142,6 +181,8 @@ mod tests {
         assert_eq!(name(asked("b"), &two, "tower"), Ok(("b".into(), false)));
         let error = name(asked("web"), &two, "tower").unwrap_err().to_string();
         assert!(error.contains("watches `a`, `b` and not `web`"), "{error}");
+        let error = name(asked("web-*"), &nobody, "tower").unwrap_err().to_string();
+        assert!(error.starts_with("the name is `web-*`, must have 1 to 128 bytes"), "{error}");
     }
 
     #[test]
@@ -157,15 +198,27 @@ mod tests {
     }
 
     #[test]
+    fn each_hub_has_a_token_file_of_its_own() {
+        for (authority, name) in [
+            ("hub.example.org:443", "hub-token-hub.example.org-443"),
+            ("Hub:9797", "hub-token-hub-9797"),
+            ("[::1]:9797", "hub-token-1--9797"),
+            ("10.0.0.1:80", "hub-token-10.0.0.1-80"),
+        ] {
+            assert_eq!(token_file_name(authority), name);
+        }
+    }
+
+    #[test]
     fn what_stands_in_the_file_stays_and_what_is_added_is_toml() {
-        let addition = Addition {
-            server: Some("web-1".into()),
+        let forward = Forward {
             url: "https://hub/api/v1/write".into(),
             token_file: "/etc/it's \"here\"/token".into(),
             ca_file: Some("/ca.pem".into()),
             identity: Some(("/c.pem".into(), "/k.pem".into())),
             insecure: true,
         };
+        let addition = Addition { server: Some("web-1".into()), forward: Some(forward) };
         for before in ["", "[log]\nlevel = 'info'", "# nothing\n"] {
             let after = with(before, &addition);
             assert!(after.starts_with(before), "{after}");

@@ -25,6 +25,7 @@ mod notify;
 mod output;
 mod plugin;
 mod query;
+mod rejoin;
 mod run;
 mod server;
 mod table;

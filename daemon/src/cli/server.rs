@@ -43,7 +43,7 @@ pub(super) enum ServerCommand {
     },
     /// Revokes a server's token and watches it no longer. What is stored of it stays until it is too old.
     Remove {
-        /// What it is called.
+        /// What it is called; `web-*` revokes the token that was made for it, and watches whom it let in no longer.
         name: String,
         #[command(flatten)]
         places: PlaceArguments,
@@ -73,6 +73,20 @@ struct Added {
 #[derive(Deserialize)]
 struct Changed {
     note: String,
+}
+
+/// Its answer when something was removed.
+#[derive(Deserialize)]
+struct Removal {
+    note: String,
+    removed: Vec<String>,
+    staying: Vec<Staying>,
+}
+
+#[derive(Deserialize)]
+struct Staying {
+    name: String,
+    why: String,
 }
 
 #[derive(Deserialize)]
@@ -150,8 +164,8 @@ pub(super) fn server(command: ServerCommand) -> Result<ExitCode, Failure> {
         ServerCommand::Remove { name, places } => {
             let state = places.sources().state()?;
             let path = format!("/api/v1/servers/{}", escaped(&name));
-            let Changed { note } = serde_json::from_slice(&client::delete(&state, &path)?)?;
-            print(&format!("{name} is removed; {note}\n"))?;
+            let removal: Removal = serde_json::from_slice(&client::delete(&state, &path)?)?;
+            print(&removal.told(&name))?;
         }
         ServerCommand::Rename { name, to, places } => {
             let state = places.sources().state()?;
@@ -162,6 +176,16 @@ pub(super) fn server(command: ServerCommand) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Removal {
+    fn told(&self, name: &str) -> String {
+        let removed = self.removed.iter().map(|name| format!("  {name} is watched no longer\n"));
+        let staying =
+            self.staying.iter().map(|Staying { name, why }| format!("  {name} stays: {why}\n"));
+        let each: String = removed.chain(staying).collect();
+        format!("{name} is removed; {}\n{each}", self.note)
+    }
 }
 
 /// What is given as `--tag`.

@@ -58,7 +58,7 @@ pub use http::HttpConfig;
 pub use ingest::IngestConfig;
 pub use log::{LogConfig, LogFormat};
 pub use metric::{COLLECTOR_STATE, SERVER_STATE};
-pub use pattern::{Glob, Pattern, Selector};
+pub use pattern::{Glob, Pattern, Selector, stands_for};
 pub use places::PlaceError;
 pub(crate) use problem::distance;
 pub use problem::{ConfigError, Problem, nearest};

@@ -49,6 +49,12 @@ impl Glob {
     }
 }
 
+/// Whether `name`, which a token was made for, stands for `server`: `*` is any letters there, and without one a name is
+/// but itself, whatever signs it holds.
+pub fn stands_for(name: &str, server: &str) -> bool {
+    name == server || (name.contains('*') && Glob::new(name).fits(server))
+}
+
 /// A glob that chooses, or with a leading `!` excludes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {

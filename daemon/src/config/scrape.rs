@@ -80,7 +80,7 @@ impl ScrapeConfig {
         let urls = url.as_slice().to_vec();
         let url = url.unwrap_or_default();
         let name = section.value("name", value::name).unwrap_or_else(|| default_name(&url));
-        let server = section.value("server", value::name).unwrap_or_default();
+        let server = section.value("server", value::server_name).unwrap_or_default();
         let config = Self {
             timeout: section.value("timeout", timeout),
             max_bytes: section

@@ -46,7 +46,7 @@ impl ServerConfig {
     }
 
     fn read(section: &mut Section<'_>, names: &mut HashSet<String>, rules: &[RuleConfig]) -> Self {
-        let name = section.value("name", value::name).unwrap_or_default();
+        let name = section.value("name", value::server_name).unwrap_or_default();
         if !section.has("name") {
             section.refuse("name", "is missing, every server needs one");
         } else if !name.is_empty() && !names.insert(name.clone()) {

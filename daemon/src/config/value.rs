@@ -8,6 +8,7 @@ use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::nearest;
+use crate::series::check_server_name;
 
 /// The type of a value, with its article.
 pub(super) fn a_type(value: &DeValue<'_>) -> String {
@@ -140,6 +141,13 @@ fn bytes(text: &str) -> Option<u64> {
 /// A name that is safe in a path, a URL and a label, such as `web-1.example.org`.
 pub(super) fn name(value: &DeValue<'_>) -> Result<String, String> {
     plain_name(text(value)?)
+}
+
+/// The name of a server.
+pub(super) fn server_name(value: &DeValue<'_>) -> Result<String, String> {
+    let name = text(value)?;
+    check_server_name(name)?;
+    Ok(name.into())
 }
 
 /// `name`, if it is safe in a path, a URL and a label.

@@ -156,6 +156,11 @@ impl Entry {
         self.grant.clone()
     }
 
+    /// Whether samples of `server` may come by it.
+    pub(super) fn feeds(&self, server: &str) -> bool {
+        self.counts() && self.grant.feeds(server)
+    }
+
     pub(super) fn counts(&self) -> bool {
         self.shown.revoked_ms.is_none()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{config::Glob, store::StoreError};
+use crate::{config::stands_for, store::StoreError};
 
 pub use super::{
     entry::Enrolment,
@@ -29,6 +29,11 @@ impl Grant {
         }
     }
 
+    /// Whether samples of `server` may be stored by it, as that server's.
+    pub(super) fn feeds(&self, server: &str) -> bool {
+        self.stored_as(server) == Some(server)
+    }
+
     /// The one server that it may write, where there is but one.
     pub fn only_server(&self) -> Option<&str> {
         match &*self.servers {
@@ -40,10 +45,7 @@ impl Grant {
 
     /// Whether it may write `server`.
     pub fn may_write(&self, server: &str) -> bool {
-        // A name may hold a `?`, which is no sign of ours.
-        self.servers
-            .iter()
-            .any(|name| name == server || (name.contains('*') && Glob::new(name).fits(server)))
+        self.servers.iter().any(|name| stands_for(name, server))
     }
 }
 

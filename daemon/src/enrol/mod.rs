@@ -28,4 +28,5 @@ mod tests;
 pub use entry::Enrolment;
 pub use messages::{EnrolError, Grant, TokenFault};
 pub use port::{Made, TokenPort};
+pub use secret::token_id;
 pub use sharing::{SharedToken, Shift};

@@ -1,9 +1,9 @@
-//! What servers and their tags may be called.
+//! What tokens' servers and their tags may be called.
 
 use std::collections::BTreeMap;
 
-/// Longest name of a server, in bytes.
-pub(super) const NAME_MAX: usize = 128;
+use crate::series::check_server_pattern;
+
 /// Most tags of a server, and how long their names and values may be, in bytes.
 const TAGS_MAX: usize = 32;
 const TAG_NAME_MAX: usize = 64;
@@ -11,13 +11,9 @@ const TAG_VALUE_MAX: usize = 256;
 /// Most bytes of all of them together.
 const TAGS_BYTES_MAX: usize = 4096;
 
-/// Why `name` cannot be a server's.
+/// Why `name` cannot be a server's, or stand for many.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
-    let fine = (1..=NAME_MAX).contains(&name.len())
-        && !name.contains(char::is_control)
-        && name.trim() == name;
-    let rule = "must have 1 to 128 bytes, no control characters, and no space around it";
-    if fine { Ok(()) } else { Err(format!("the name is `{}`, {rule}", name.escape_debug())) }
+    check_server_pattern(name).map_err(|reason| format!("the name {reason}"))
 }
 
 /// Why `tags` cannot be a server's.

@@ -87,6 +87,11 @@ impl TokenPort {
         self.register().of(name).cloned()
     }
 
+    /// A token by which samples of `server` may come, whether it is for that server alone or for many.
+    pub fn feeding(&self, server: &str) -> Option<Enrolment> {
+        self.register().feeding(server).cloned()
+    }
+
     /// All tokens, revoked ones too, by the names of their servers.
     pub fn all(&self) -> Vec<Enrolment> {
         self.register().all()

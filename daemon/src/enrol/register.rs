@@ -134,6 +134,11 @@ impl Register {
         best.map(|entry| &entry.shown)
     }
 
+    /// A token by which samples of `server` may come.
+    pub(super) fn feeding(&self, server: &str) -> Option<&Enrolment> {
+        self.entries.values().find(|entry| entry.feeds(server)).map(|entry| &entry.shown)
+    }
+
     /// All tokens, by the names of their servers.
     pub(super) fn all(&self) -> Vec<Enrolment> {
         let mut all: Vec<_> = self.entries.values().map(|entry| entry.shown.clone()).collect();

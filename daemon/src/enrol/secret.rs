@@ -36,6 +36,11 @@ impl<'a> Secret<'a> {
     }
 }
 
+/// What `token` is called, if it has the form of one: that much of it may be shown.
+pub fn token_id(token: &str) -> Option<&str> {
+    Secret::parse(token).map(|secret| secret.id)
+}
+
 /// A new token, and what it is called. Fails only where the system has no randomness.
 pub(super) fn random() -> Result<(String, Arc<str>), getrandom::Error> {
     let mut bytes = [0; (ID + BITS) / 2];

@@ -191,7 +191,7 @@ impl FleetPort {
     }
 
     /// Names of all servers that are known without the configuration.
-    pub(super) fn known_names(&self) -> Vec<Arc<str>> {
+    pub fn known_names(&self) -> Vec<Arc<str>> {
         self.known().names().cloned().collect()
     }
 

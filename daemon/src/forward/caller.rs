@@ -1,6 +1,7 @@
 //! One request and its answer, with limits on all of it; whom we trust, and what we show.
 
 use std::{
+    borrow::Cow,
     error::Error,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -15,6 +16,7 @@ use reqwest::{
     },
     redirect,
 };
+use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::verdict::{Answer, retry_after};
@@ -115,7 +117,7 @@ impl Caller {
                 Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
         }
-        answer.said = one_line(&String::from_utf8_lossy(&said));
+        answer.said = one_line(&detail(&said));
         Ok(answer)
     }
 }
@@ -160,6 +162,10 @@ fn lost(error: reqwest::Error, host: &str) -> Lost {
     if let Some(fault) = trust::fault("ca_file", &error as &(dyn Error + 'static), host) {
         return Lost::held(fault);
     }
+    if trust::wants_identity(&error) {
+        let fix = "give `certificate` and `key`, signed by an authority that it trusts";
+        return Lost::held(format!("{host} wants a certificate of ours: {fix}"));
+    }
     let slow = error.is_timeout();
     let why = if slow { "it does not answer".to_owned() } else { trust::cause(&error) };
     let said = if error.is_connect() {
@@ -170,6 +176,18 @@ fn lost(error: reqwest::Error, host: &str) -> Lost {
     let sent = !error.is_connect();
     // One that is not reached was not overtaxed.
     Lost { slow: slow && sent, sent, ..Lost::passing(said) }
+}
+
+/// What `body` says for people: a hub of ours says it in JSON.
+fn detail(body: &[u8]) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    match serde_json::from_slice(body) {
+        Ok(Problem { detail }) => detail.into(),
+        Err(_) => String::from_utf8_lossy(body),
+    }
 }
 
 /// The beginning of `text`, in one line without control characters.
@@ -185,6 +203,13 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hub_of_ours_speaks_in_sentences() {
+        assert_eq!(detail(br#"{"error": "a", "detail": "mend it"}"#), "mend it");
+        assert_eq!(detail(b"{\"error\": \"a\"}"), "{\"error\": \"a\"}");
+        assert_eq!(detail(b"no \xff"), "no \u{fffd}");
+    }
 
     #[test]
     fn what_the_other_side_says_is_one_short_line() {

@@ -2,8 +2,8 @@
 
 use std::{
     convert::Infallible,
-    future, io,
-    net::SocketAddr,
+    io,
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -18,7 +18,7 @@ use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -26,13 +26,14 @@ use warp::reply::Response;
 
 use super::{
     Listener,
-    access::{Peer, bearer_or_password},
+    access::{Peer, Right, bearer_or_password},
     context::{Context, Permit, Visit},
     handshake,
     routes::{self, Routes},
-    strangers::{Stranger, Strangers},
+    strangers::Strangers,
     watch,
 };
+use crate::enrol::token_id;
 
 /// Connections of the control socket at one time; they do not count with the others.
 const CONTROL_MAX: usize = 64;
@@ -65,7 +66,7 @@ pub(super) fn open(
     let tcp = Door::new(context, &routes, context.limits.connections);
     let unix = Door::new(context, &routes, CONTROL_MAX);
     let stop = context.stop.clone();
-    let strangers = Arc::<Strangers>::default();
+    let strangers = Strangers::new(context.limits);
     let tcp = async move {
         loop {
             let accepted = listener.0.accept().await.and_then(greet);
@@ -119,6 +120,15 @@ struct Greeted {
     remote: SocketAddr,
 }
 
+/// Whose requests come by a connection.
+#[derive(Debug, Clone, Copy)]
+struct Visitor {
+    /// Where it came in.
+    peer: Peer,
+    /// Where it comes from, if from another machine or another program of this one by TCP.
+    remote: Option<IpAddr>,
+}
+
 /// One of the two places where connections come in.
 struct Door {
     context: Arc<Context>,
@@ -135,30 +145,50 @@ impl Door {
     /// Serves a connection by TCP by a task of its own, if there is a place for it.
     async fn enter_tcp(&self, accepted: io::Result<Greeted>, strangers: &Arc<Strangers>) {
         let Some(Greeted { stream, local, remote }) = self.sound(accepted).await else { return };
-        let Some(stranger) = strangers.enter(remote.ip(), self.context.limits.strangers) else {
+        let Some(mut stranger) = strangers.enter(remote.ip()) else {
             self.context.counters.refused_strangers.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let Some(permit) = self.place(Some(stranger)) else { return };
-        let (context, routes, peer) = (self.context.clone(), self.routes.clone(), Peer::Tcp(local));
+        let Some(place) = self.place() else { return };
+        let (context, routes) = (self.context.clone(), self.routes.clone());
+        let visitor = Visitor { peer: Peer::Tcp(local), remote: Some(remote.ip()) };
         self.context.connections.spawn(async move {
-            let Some(tls) = context.tls.clone() else {
-                return serve(stream, peer, context, routes, permit).await;
-            };
             let stop = context.stop.clone();
-            let shaken = handshake::encrypt(stream, remote, &tls, &context);
-            if let Some(Some(stream)) = stop.run_until_cancelled(shaken).await {
-                serve(stream, peer, context, routes, permit).await;
+            match stop.run_until_cancelled(stranger.turn()).await {
+                Some(true) => {}
+                Some(false) => {
+                    context.counters.refused_strangers.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                None => return,
             }
+            let permit = Permit::new(place, Some(stranger), &context);
+            let Some(tls) = context.tls.clone() else {
+                let served = serve(stream, visitor, context.clone(), routes, permit.clone());
+                return within(context.limits.head, &context, &permit, served).await;
+            };
+            let first = context.limits.handshake + context.limits.head;
+            let served = async {
+                let shaken = handshake::encrypt(stream, remote, &tls, &context);
+                if let Some(Some(stream)) = stop.run_until_cancelled(shaken).await {
+                    serve(stream, visitor, context.clone(), routes, permit.clone()).await;
+                }
+            };
+            within(first, &context, &permit, served).await;
         });
     }
 
     /// The same for a connection by the control socket.
     async fn enter_control(&self, accepted: io::Result<UnixStream>) {
         let Some(stream) = self.sound(accepted).await else { return };
-        let Some(permit) = self.place(None) else { return };
+        let Some(place) = self.place() else { return };
         let (context, routes) = (self.context.clone(), self.routes.clone());
-        self.context.connections.spawn(serve(stream, Peer::Control, context, routes, permit));
+        let permit = Permit::new(place, None, &context);
+        self.context.connections.spawn(async move {
+            let visitor = Visitor { peer: Peer::Control, remote: None };
+            let served = serve(stream, visitor, context.clone(), routes, permit.clone());
+            within(context.limits.head, &context, &permit, served).await;
+        });
     }
 
     /// What was accepted, if it was; pauses where the system has no more of something.
@@ -175,14 +205,14 @@ impl Door {
     }
 
     /// A place, if one is left.
-    fn place(&self, stranger: Option<Stranger>) -> Option<Arc<Permit>> {
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
         let counters = &self.context.counters;
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             counters.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         };
         counters.accepted.fetch_add(1, Ordering::Relaxed);
-        Some(Permit::new(place, stranger, &self.context))
+        Some(place)
     }
 }
 
@@ -195,26 +225,37 @@ fn is_passing(error: &io::Error) -> bool {
         .contains(&error.kind())
 }
 
-async fn serve<S>(stream: S, peer: Peer, context: Arc<Context>, routes: Routes, permit: Arc<Permit>)
-where
+/// Serves a connection until it ends, or stays too long without a right.
+async fn within(
+    first: Duration,
+    context: &Context,
+    permit: &Permit,
+    served: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = served => {}
+        () = permit.overstays(first, context.limits.crowded) => {
+            tracing::debug!("connection showed no right in time and was cut off");
+        }
+    }
+}
+
+async fn serve<S>(
+    stream: S,
+    visitor: Visitor,
+    context: Arc<Context>,
+    routes: Routes,
+    permit: Arc<Permit>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let routes = TowerToHyperService::new(warp::service(routes));
     let stop = context.stop.clone();
     let mut http = http1::Builder::new();
-    let (first, idle) = (context.limits.head, context.limits.idle);
+    let idle = context.limits.idle;
     http.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD_MAX);
-    let silent = {
-        let permit = permit.clone();
-        async move {
-            sleep(first).await;
-            if permit.has_asked() {
-                future::pending::<()>().await;
-            }
-        }
-    };
     let service = hyper::service::service_fn(move |request| {
-        answer(request, peer, context.clone(), routes.clone(), permit.clone())
+        answer(request, visitor, context.clone(), routes.clone(), permit.clone())
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
@@ -224,7 +265,6 @@ where
                 tracing::debug!(%error, "connection ended early");
             }
         }
-        () = silent => tracing::debug!("connection asked nothing in time and was cut off"),
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             // Whoever is slower than this is cut off; nothing is left to say then.
@@ -235,7 +275,7 @@ where
 
 async fn answer<R>(
     request: Request<Incoming>,
-    peer: Peer,
+    visitor: Visitor,
     context: Arc<Context>,
     routes: R,
     permit: Arc<Permit>,
@@ -245,16 +285,25 @@ where
 {
     permit.asks();
     let (mut head, body) = request.into_parts();
-    let verdict = context.access.judge(&head, peer);
-    if let (Err(problem), Some(token)) = (&verdict, bearer_or_password(&head.headers)) {
+    let token = bearer_or_password(&head.headers);
+    let verdict = context.access.judge(&head, visitor.peer);
+    if verdict == Ok(Right::Administrator) {
+        permit.shows_right();
+    }
+    if let (Err(problem), Some(token)) = (&verdict, &token) {
         // Whoever waits for a new machine should hear why it is turned away.
-        context.tokens.turned_away(&token, &problem.detail);
+        context.tokens.turned_away(token, &problem.detail);
     }
-    head.extensions.insert(Visit { verdict, permit: permit.clone() });
+    let has_server_token = token.is_some_and(|token| token_id(&token).is_some());
+    head.extensions.insert(Visit {
+        verdict,
+        has_server_token,
+        remote: visitor.remote,
+        permit: permit.clone(),
+    });
     let response = routes.call(Request::from_parts(head, body)).await?;
-    if !response.status().is_client_error() && !response.status().is_server_error() {
-        permit.welcome();
-    }
-    context.counters.count_request(response.status().as_u16());
+    let status = response.status();
+    permit.answered(!status.is_client_error() && !status.is_server_error());
+    context.counters.count_request(status.as_u16());
     Ok(response)
 }

@@ -35,9 +35,6 @@ use super::{
 /// Silent for longer than this, the actor counts as stuck.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Time between two lines about requests with wrong tokens.
-const WRONG_TOKENS: Duration = Duration::from_secs(10);
-
 /// Time between two times that the progress of new machines is kept, and for the last time, once we stop.
 const PROGRESS: Duration = Duration::from_secs(5);
 const LAST_PROGRESS: Duration = Duration::from_millis(300);
@@ -103,12 +100,10 @@ pub struct HttpState {
     _stop: DropGuard,
 }
 
-/// What is told and kept of tokens now and then.
+/// What is kept of tokens now and then.
 struct Progress {
     keeping: JoinHandle<()>,
     kept: Instant,
-    wrong_told: u64,
-    told: Instant,
 }
 
 impl Actor for HttpActor {
@@ -137,6 +132,7 @@ impl Actor for HttpActor {
             tls: arguments.tls,
             reread: Notify::default(),
             failed_handshakes: Complaints::default(),
+            wrong_tokens: Complaints::default(),
             node: node.clone(),
             ingest: arguments.ingest,
             tree: arguments.tree,
@@ -151,9 +147,8 @@ impl Actor for HttpActor {
         let doors = accept::open(&context, listener, control);
         myself.send_after(until_pulse(), || HttpMessage::Tick);
         let now = Instant::now();
-        let wrong_told = context.tokens.wrong();
         let keeping = tokio::spawn(async {});
-        let progress = Progress { keeping, kept: now, wrong_told, told: now };
+        let progress = Progress { keeping, kept: now };
         let _stop = stop.clone().drop_guard();
         Ok(HttpState { node, doors, context, progress, connections, _stop, stop })
     }
@@ -169,7 +164,12 @@ impl Actor for HttpActor {
                 state.tick()?;
                 myself.send_after(until_pulse(), || HttpMessage::Tick);
             }
-            HttpMessage::Reload => state.context.reread.notify_one(),
+            HttpMessage::Reload(config) => {
+                if let (Some(tls), Some(config)) = (&state.context.tls, config) {
+                    tls.follow(config);
+                }
+                state.context.reread.notify_one();
+            }
         }
         Ok(())
     }
@@ -197,8 +197,11 @@ impl HttpState {
         if self.doors.iter().any(JoinHandle::is_finished) {
             return Err("failed to accept connections: the accepting task has ended".into());
         }
-        if let Some((times, last)) = self.context.failed_handshakes.due() {
-            tracing::warn!(times, last, "a connection by TLS did not come about");
+        if let Some((times, which)) = self.context.failed_handshakes.due() {
+            tracing::warn!(times, which, "connections by TLS did not come about");
+        }
+        if let Some((times, which)) = self.context.wrong_tokens.due() {
+            tracing::warn!(times, which, "requests came with tokens that allow nothing");
         }
         self.progress.look(&self.context);
         self.node.beat();
@@ -208,12 +211,6 @@ impl HttpState {
 
 impl Progress {
     fn look(&mut self, context: &Arc<Context>) {
-        let wrong = context.tokens.wrong();
-        if wrong > self.wrong_told && self.told.elapsed() >= WRONG_TOKENS {
-            let times = wrong - self.wrong_told;
-            tracing::warn!(times, "requests came with tokens that allow nothing");
-            (self.wrong_told, self.told) = (wrong, Instant::now());
-        }
         // The disk may be slow: one is waited for at most, and not here.
         if self.kept.elapsed() >= PROGRESS && self.keeping.is_finished() {
             let tokens = context.tokens.clone();

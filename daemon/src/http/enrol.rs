@@ -14,9 +14,9 @@ use warp::{
 use super::{
     access::bearer_or_password,
     alerts::{changing, wish},
-    context::Context,
+    context::{Context, Visit},
     enrol_views::{AddedView, ChangedView, EnrolmentView, GrantView, TokensView},
-    query,
+    query, removal,
     reply::{Problem, json},
     routes::{administrating, no_query, only, reading, settled, with},
 };
@@ -25,7 +25,7 @@ use crate::enrol::EnrolError;
 /// Longest body of a wish, in bytes: a name and its tags, however they are escaped.
 const BODY_MAX: u64 = 32 * 1024;
 
-type Answered = Result<Response, Problem>;
+pub(super) type Answered = Result<Response, Problem>;
 
 /// Every route for whoever administrates servers.
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
@@ -34,8 +34,8 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let add_route = add_path
         .and_then(|body, context| async move { add(body, context).await.map_err(Rejection::from) });
     let remove_path = warp::path!("servers" / String).and(only(Method::DELETE)).and(with(context));
-    let remove_route = remove_path.and_then(|name: String, context| async move {
-        remove(&name, context).await.map_err(Rejection::from)
+    let remove_route = remove_path.and_then(|name: String, context: Arc<Context>| async move {
+        removal::remove(&name, &context).await.map_err(Rejection::from)
     });
     let rename_path =
         warp::path!("servers" / String / "rename").and(changing(BODY_MAX)).and(with(context));
@@ -67,23 +67,20 @@ pub(super) fn own_route(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .and(reading())
         .and(no_query())
         .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Visit>())
         .and(with(context))
-        .and_then(|headers: HeaderMap, context| async move {
-            own(&headers, context).map_err(Rejection::from)
+        .and_then(|headers: HeaderMap, visit, context| async move {
+            own(&headers, &visit, context).map_err(Rejection::from)
         });
     settled(route)
 }
 
-fn own(headers: &HeaderMap, context: Arc<Context>) -> Answered {
+fn own(headers: &HeaderMap, visit: &Visit, context: Arc<Context>) -> Answered {
     let token = bearer_or_password(headers).ok_or_else(|| {
         let detail = "send the token of a server as `authorization: Bearer bz_…`";
         Problem::new(StatusCode::UNAUTHORIZED, "token_required", detail)
     })?;
-    let grant = context
-        .tokens
-        .judge(&token)
-        .map_err(|fault| Problem::new(StatusCode::UNAUTHORIZED, fault.code(), fault.to_string()))?;
-    Ok(json(&GrantView::new(&grant)))
+    Ok(json(&GrantView::new(&context.judge_token(&token, visit)?)))
 }
 
 async fn add(body: Bytes, context: Arc<Context>) -> Answered {
@@ -115,24 +112,11 @@ async fn add(body: Bytes, context: Arc<Context>) -> Answered {
     let (token, url) = (made.token, names.url());
     let called =
         if name.contains('*') { String::new() } else { format!(" --name {}", quoted(&name)) };
-    let command = format!("bartizan join {} --token {token}{called}", quoted(&url));
+    // A machine that has joined before would refuse another token without it.
+    let anew = if again { " --again" } else { "" };
+    let command = format!("bartizan join {} --token {token}{called}{anew}", quoted(&url));
     let note = names.url_problem();
     Ok(json(&AddedView { name: &name, token: &token, url: &url, command: &command, note }))
-}
-
-async fn remove(name: &str, context: Arc<Context>) -> Answered {
-    let name = query::decode(name)?;
-    not_configured(&name, &context)?;
-    match context.tokens.remove(&name).await {
-        Ok(()) => {}
-        // Whoever came by another way is removed all the same.
-        Err(EnrolError::Unknown(_)) if is_monitored(&name, &context) => {}
-        Err(error) => return Err(refused(error)),
-    }
-    context.fleet.forget(&name);
-    tracing::info!(server = name, "server removed");
-    let note = "its tokens are revoked; what is stored of it stays until it is too old";
-    Ok(json(&ChangedView { name: &name, note }))
 }
 
 async fn rename(name: &str, body: Bytes, context: Arc<Context>) -> Answered {
@@ -151,6 +135,7 @@ async fn rename(name: &str, body: Bytes, context: Arc<Context>) -> Answered {
     }
     context.tokens.rename(&name, &to).await.map_err(refused)?;
     context.fleet.rename(&name, &to);
+    removal::until_gone(&[&*name].into(), &context).await;
     tracing::info!(from = name, to, "server renamed");
     let note = "new samples belong to the new name; what is stored stays under the former one";
     Ok(json(&ChangedView { name: &to, note }))
@@ -164,7 +149,7 @@ fn enrolment(name: &str, context: Arc<Context>) -> Answered {
 }
 
 /// What the configuration names would be there again at once, and without a token that it may write with.
-fn not_configured(name: &str, context: &Context) -> Result<(), Problem> {
+pub(super) fn not_configured(name: &str, context: &Context) -> Result<(), Problem> {
     if !context.fleet.is_configured(name) {
         return Ok(());
     }
@@ -176,11 +161,11 @@ fn not_configured(name: &str, context: &Context) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::CONFLICT, "configured", detail))
 }
 
-fn is_monitored(name: &str, context: &Context) -> bool {
+pub(super) fn is_monitored(name: &str, context: &Context) -> bool {
     context.fleet.knows(name) || context.fleet.is_configured(name)
 }
 
-fn refused(error: EnrolError) -> Problem {
+pub(super) fn refused(error: EnrolError) -> Problem {
     let detail = error.to_string();
     match error {
         EnrolError::Name(_) | EnrolError::Tags(_) => Problem::bad_request(detail),
@@ -197,7 +182,7 @@ fn refused(error: EnrolError) -> Problem {
 }
 
 /// `text` as one word of a shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:/@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.into();

@@ -1,6 +1,6 @@
 //! The shapes of answers about tokens and the machines that have them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
@@ -102,6 +102,25 @@ impl<'a> GrantView<'a> {
     pub(super) fn new(grant: &'a Grant) -> Self {
         Self { id: &grant.id, servers: &grant.servers }
     }
+}
+
+/// What came of a removal.
+#[derive(Serialize)]
+pub(super) struct RemovedView {
+    pub(super) name: String,
+    /// What follows from it that may be unexpected.
+    pub(super) note: String,
+    /// Servers that are watched no longer because a token for many is revoked.
+    pub(super) removed: Vec<Arc<str>>,
+    /// Servers that it was for too, and that stay.
+    pub(super) staying: Vec<StayingView>,
+}
+
+/// A server that stays.
+#[derive(Serialize)]
+pub(super) struct StayingView {
+    pub(super) name: Arc<str>,
+    pub(super) why: String,
 }
 
 /// What was done to a server.

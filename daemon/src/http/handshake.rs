@@ -45,7 +45,7 @@ pub(super) async fn encrypt(
     context.counters.failed_handshakes.fetch_add(1, Ordering::Relaxed);
     // Whoever only looks whether the port is open says nothing, and need not be told of.
     if error.kind() != io::ErrorKind::UnexpectedEof {
-        context.failed_handshakes.note(format!("{remote}: {}", fault(&error)));
+        context.failed_handshakes.note(format!("{}: {}", remote.ip(), fault(&error)));
     }
     None
 }
@@ -59,7 +59,14 @@ async fn shake(mut stream: TcpStream, tls: &Tls) -> io::Result<TlsStream<TcpStre
         answer_plainly(&mut stream).await?;
         return Err(io::Error::other("it does not speak TLS; the address begins with https://"));
     }
-    tls.acceptor().accept(stream).await
+    match tls.acceptor().accept(stream).into_fallible().await {
+        Ok(stream) => Ok(stream),
+        Err((error, mut stream)) => {
+            // It has been told why, and should hear it.
+            close(&mut stream).await?;
+            Err(error)
+        }
+    }
 }
 
 /// Tells somebody who speaks HTTP without TLS what to do; whoever speaks something else may read it too.
@@ -71,8 +78,13 @@ async fn answer_plainly(stream: &mut TcpStream) -> io::Result<()> {
          connection: close\r\n\r\n{BODY}"
     );
     stream.write_all(answer.as_bytes()).await?;
+    close(stream).await
+}
+
+/// Closes a connection whose other side has something to read still: to close with something unread would take that
+/// back.
+async fn close(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown().await?;
-    // To close with something unread would take the answer back.
     let (mut rest, mut nowhere) = (stream.take(FOREIGN_MAX), tokio::io::sink());
     let drained = tokio::io::copy(&mut rest, &mut nowhere);
     // What it says no longer matters, nor whether it ends.

@@ -168,11 +168,7 @@ pub(super) fn writer(
     if context.access.token.is(&token) {
         return Ok(Writer::administrator());
     }
-    let grant = context
-        .tokens
-        .judge(&token)
-        .map_err(|fault| Problem::new(StatusCode::UNAUTHORIZED, fault.code(), fault.to_string()))?;
-    Ok(Writer::token(grant))
+    Ok(Writer::token(context.judge_token(&token, visit)?))
 }
 
 /// What the body is, by its headers.

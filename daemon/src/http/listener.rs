@@ -19,8 +19,8 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use crate::config::TlsError;
 
-/// Connections that the kernel keeps until they are accepted.
-const BACKLOG: u32 = 1024;
+/// Connections that the kernel keeps until they are accepted, if its own limit allows.
+const BACKLOG: u32 = 4096;
 
 /// Longest path of a socket file on Linux, in bytes.
 const PATH_MAX: usize = 107;

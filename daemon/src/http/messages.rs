@@ -3,15 +3,19 @@
 use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 pub use super::targets::Target;
-use crate::store::messages::{Answer, Query};
+use crate::{
+    config::TlsConfig,
+    store::messages::{Answer, Query},
+};
 
 /// What the http actor accepts.
 #[derive(Debug)]
 pub enum HttpMessage {
     /// A second has passed: show that it is alive. Sent by the actor to itself.
     Tick,
-    /// The configuration was read again: read the files of TLS again as well. Sent by the root.
-    Reload,
+    /// The configuration was read again: read the files of TLS again as well, or the other ones that it names from now
+    /// on. Sent by the root.
+    Reload(Option<TlsConfig>),
 }
 
 /// The past, as far as http asks for it.
@@ -95,8 +99,12 @@ pub type TargetLister = Arc<dyn Fn() -> Vec<Target> + Send + Sync>;
 pub struct Limits {
     /// Connections at one time, viewers included. More are closed at once.
     pub connections: usize,
-    /// Connections at one time from one address that have shown no right yet. More are closed at once.
+    /// Connections at one time from one address that are heard and have shown no right yet. More wait.
     pub strangers: usize,
+    /// Connections at one time from one address that wait to be heard. More are closed at once.
+    pub waiting: usize,
+    /// Time that a connection without a right has while others of its address wait to be heard.
+    pub crowded: Duration,
     /// Time for the handshake of TLS.
     pub handshake: Duration,
     /// Time for the head of a connection's first request to arrive.
@@ -114,6 +122,8 @@ impl Default for Limits {
         Self {
             connections: 16_384,
             strangers: 256,
+            waiting: 4_096,
+            crowded: Duration::from_secs(2),
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             idle: Duration::from_secs(75),

@@ -133,7 +133,7 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
     text.counter("bartizan_http_accepted_connections", help, count(&counters.accepted));
     let help = "Connections closed at once because there were too many.";
     text.counter("bartizan_http_refused_connections", help, count(&counters.refused));
-    let help = "Connections closed at once because their address had too many without a right.";
+    let help = "Connections closed unheard because their address had too many without a right.";
     text.counter("bartizan_http_refused_strangers", help, count(&counters.refused_strangers));
     let help = "Connections by TLS that did not come about.";
     text.counter("bartizan_http_failed_handshakes", help, count(&counters.failed_handshakes));

@@ -39,6 +39,7 @@ mod listener;
 pub mod messages;
 mod metrics;
 mod query;
+mod removal;
 mod reply;
 mod routes;
 mod seen;

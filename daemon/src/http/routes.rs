@@ -70,7 +70,7 @@ fn admitted() -> BoxedFilter<()> {
 fn permitted() -> BoxedFilter<()> {
     let judge = |visit: Visit| async move {
         match visit.verdict {
-            Ok(Right::Missing) => Err(Rejection::from(Problem::signin_required())),
+            Ok(Right::Missing) => Err(Rejection::from(visit.has_no_right())),
             _ => Ok(()),
         }
     };
@@ -82,7 +82,7 @@ pub(super) fn administrating() -> BoxedFilter<()> {
     let judge = |visit: Visit| async move {
         match visit.verdict {
             Ok(Right::Administrator) => Ok(()),
-            _ => Err(Rejection::from(Problem::signin_required())),
+            _ => Err(Rejection::from(visit.has_no_right())),
         }
     };
     warp::ext::get::<Visit>().and_then(judge).untuple_one().boxed()

@@ -102,7 +102,7 @@ pub(super) fn upgrade(
         .max_frame_size(MESSAGE_MAX)
         .max_write_buffer_size(WRITE_MAX);
     let waited_for = context.connections.token();
-    let Visit { verdict, permit } = visit;
+    let Visit { verdict, permit, .. } = visit;
     let upgraded = ws.on_upgrade(move |socket| async move {
         let may_look = !matches!(verdict, Ok(Right::Missing) | Err(_));
         serve(socket, may_look, &context).await;

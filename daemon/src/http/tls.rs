@@ -10,6 +10,7 @@
 
 use std::{
     io,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -36,7 +37,7 @@ const SOON_MS: i64 = 14 * 24 * 3_600_000;
 /// The identity in use. Shared by the listener and whoever looks after the files.
 #[derive(Debug)]
 pub struct Tls {
-    config: TlsConfig,
+    config: ArcSwap<TlsConfig>,
     used: ArcSwap<Used>,
     looks: Mutex<Looks>,
 }
@@ -51,10 +52,13 @@ struct Used {
 #[derive(Debug)]
 struct Looks {
     /// As they were when they were last read, for better or worse.
-    read: Vec<Stamp>,
+    read: Stamps,
     /// As they were at the last look.
-    seen: Vec<Stamp>,
+    seen: Stamps,
 }
+
+/// Tells files from what was in their places before.
+type Stamps = Vec<(PathBuf, Stamp)>;
 
 /// What came of a look at the files.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ impl Tls {
         let stamps = stamps(config);
         let used = ArcSwap::from_pointee(Used::read(config)?);
         let looks = Mutex::new(Looks { read: stamps.clone(), seen: stamps });
-        Ok(Self { config: config.clone(), used, looks })
+        Ok(Self { config: ArcSwap::from_pointee(config.clone()), used, looks })
     }
 
     /// When the certificate in use ends, in milliseconds since 1970.
@@ -86,10 +90,16 @@ impl Tls {
         self.used.load().server.clone().into()
     }
 
+    /// These are the files from the next look on.
+    pub(super) fn follow(&self, config: TlsConfig) {
+        self.config.store(Arc::new(config));
+    }
+
     /// Looks whether the files have changed, and uses them then; with `at_once` whether they have or not. Reads
     /// files: not to be called where nobody may wait for a disk.
     pub(super) fn look(&self, at_once: bool) -> Look {
-        let now = stamps(&self.config);
+        let config = self.config.load();
+        let now = stamps(&config);
         {
             let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
             let settled = std::mem::replace(&mut looks.seen, now.clone()) == now;
@@ -98,7 +108,7 @@ impl Tls {
             }
             looks.read = now;
         }
-        match Used::read(&self.config) {
+        match Used::read(&config) {
             Ok(used) => {
                 self.used.store(Arc::new(used));
                 Look::Changed
@@ -150,8 +160,8 @@ fn server(
     Ok(server)
 }
 
-fn stamps(config: &TlsConfig) -> Vec<Stamp> {
-    config.files().map(stamp).collect()
+fn stamps(config: &TlsConfig) -> Stamps {
+    config.files().map(|path| (path.to_owned(), stamp(path))).collect()
 }
 
 /// What `error` says of a handshake that failed, in words for the log.

@@ -8,9 +8,10 @@
 //! `exported_collector`, as Prometheus renames what is in its way.
 
 use super::refusal::{Reason, Refusal};
+use crate::series::check_server_name;
 
-/// Longest name of a server or a collector, in bytes.
-const NAME_MAX: usize = 128;
+/// Longest name of a collector, in bytes.
+const COLLECTOR_MAX: usize = 128;
 
 /// What the label of a metric's name is called.
 const METRIC: &str = "__name__";
@@ -69,12 +70,8 @@ pub(super) fn identify<'a>(
         return Err(Refusal::new(Reason::BadServer, detail));
     };
     let collector = find("collector").or_else(|| find("job")).unwrap_or(way);
-    check_name(server, "server")?;
-    check_name(collector, "collector")?;
-    if collector.contains('~') {
-        let detail = format!("the collector `{collector}` must not have a `~` in its name");
-        return Err(Refusal::new(Reason::BadLabels, detail));
-    }
+    check_server(server)?;
+    check_collector(collector)?;
     labels.retain(|(name, _)| ![METRIC, "server", "collector"].contains(name));
     Ok(Identity { server, collector, metric })
 }
@@ -120,16 +117,21 @@ fn check(labels: &[(&str, &str)], limits: LabelLimits) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses what can be the name of no server or collector.
-pub(super) fn check_name(name: &str, whose: &str) -> Result<(), Refusal> {
-    if name.is_empty() || name.len() > NAME_MAX || name.contains(char::is_control) {
-        let detail = format!(
-            "the {whose} `{}` must have 1 to {NAME_MAX} bytes, and no control characters",
-            cut(name).escape_debug()
-        );
-        return Err(Refusal::new(Reason::BadServer, detail));
+fn check_server(server: &str) -> Result<(), Refusal> {
+    check_server_name(server)
+        .map_err(|reason| Refusal::new(Reason::BadServer, format!("the server's name {reason}")))
+}
+
+fn check_collector(collector: &str) -> Result<(), Refusal> {
+    let has_fine_length = (1..=COLLECTOR_MAX).contains(&collector.len());
+    if has_fine_length && !collector.contains(char::is_control) && !collector.contains('~') {
+        return Ok(());
     }
-    Ok(())
+    let detail = format!(
+        "the collector `{}` must have 1 to {COLLECTOR_MAX} bytes, no control characters, and no `~`",
+        cut(collector).escape_debug()
+    );
+    Err(Refusal::new(Reason::BadLabels, detail))
 }
 
 /// `web-1` of `web-1:9100`, `::1` of `[::1]:9100`; what has no port stays as it is.
@@ -224,7 +226,8 @@ mod tests {
         refused(&[("server", "a")], Reason::BadLabels, "no name");
         let twice = [("__name__", "up"), ("server", "a"), ("x", "1"), ("x", "2")];
         refused(&twice, Reason::BadLabels, "`x` stands twice on up{");
-        refused(&[("__name__", "up"), ("server", "a\n")], Reason::BadServer, "a\\n");
+        refused(&[("__name__", "up"), ("server", "a\n")], Reason::BadServer, "name is `a\\n`");
+        refused(&[("__name__", "up"), ("server", "a*")], Reason::BadServer, "no `*`");
         let tilde = [("__name__", "up"), ("server", "a"), ("job", "a~2")];
         refused(&tilde, Reason::BadLabels, "`~`");
         let names = ["a", "b", "c", "d", "e", "f", "g"];

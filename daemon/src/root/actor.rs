@@ -76,7 +76,8 @@ impl Actor for RootActor {
             }
             RootMessage::Reloaded(config) => {
                 root.readiness.reloading();
-                root.tell("http", HttpMessage::Reload);
+                let tls = config.as_ref().and_then(|config| config.http.tls.clone());
+                root.tell("http", HttpMessage::Reload(tls));
                 if let Some(config) = config {
                     root.tell("plugin", PluginMessage::Rescan(PluginFolder::of(&config)));
                     root.tell("alert", AlertMessage::Reload(config.clone()));
@@ -84,10 +85,6 @@ impl Actor for RootActor {
                     root.tell("forward", ForwardMessage::Reload(config));
                 }
                 root.readiness.reloaded();
-                Ok(())
-            }
-            RootMessage::Stopping => {
-                root.readiness.stopping();
                 Ok(())
             }
             RootMessage::Child(event) => {
@@ -112,6 +109,8 @@ impl Actor for RootActor {
         _: ActorRef<RootMessage>,
         root: &mut Root,
     ) -> Result<(), ActorProcessingErr> {
+        // Before anybody stops: it may take seconds, in which systemd should know.
+        root.readiness.stopping();
         root.children.stop_in_reverse().await;
         Ok(())
     }

@@ -12,8 +12,6 @@ pub(super) enum RootMessage {
     /// The configuration was read again and is another one now, or was refused.
     /// Sent on SIGHUP.
     Reloaded(Option<Arc<Config>>),
-    /// The daemon was told to stop, and will be in a moment. Sent on SIGTERM and SIGINT.
-    Stopping,
     /// Something happened to a service. Sent by its children.
     Child(ChildEvent),
 }

@@ -136,8 +136,6 @@ impl Signals {
                 }
             };
             info!(signal, "stopping");
-            // The cast fails only if the root has fallen; it is stopped all the same.
-            let _ = root.cast(RootMessage::Stopping);
             return ExitCode::SUCCESS;
         }
     }
@@ -148,7 +146,7 @@ fn reload(root: &ActorRef<RootMessage>, config: &ArcSwap<Config>, sources: &Sour
     let message = match sources.load_judged(judge) {
         Ok(new) => {
             let former = config.load();
-            if former.http != new.http || former.log != new.log || former.store != new.store {
+            if is_for_the_next_start(&former, &new) {
                 warn!("changes of [http], [log] and [store] take effect with the next start");
             }
             info!("configuration read again");
@@ -163,6 +161,16 @@ fn reload(root: &ActorRef<RootMessage>, config: &ArcSwap<Config>, sources: &Sour
     };
     // The cast fails only if the root has fallen, and then the daemon ends.
     let _ = root.cast(message);
+}
+
+/// Whether something differs that a running daemon keeps. Other files of TLS are no such thing, as long as TLS is spoken
+/// at all.
+fn is_for_the_next_start(former: &Config, new: &Config) -> bool {
+    let mut http = new.http.clone();
+    if let (Some(tls), Some(former)) = (&mut http.tls, &former.http.tls) {
+        tls.clone_from(former);
+    }
+    former.http != http || former.log != new.log || former.store != new.store
 }
 
 /// What only the plugins know of a configuration: which metrics there are. Read only where somebody has rules about

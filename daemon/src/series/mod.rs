@@ -16,6 +16,7 @@ mod by_series;
 mod catalog;
 mod frame;
 mod labels;
+mod name;
 mod naming;
 mod rate;
 
@@ -23,6 +24,7 @@ pub use by_series::{BySeries, Walk};
 pub use catalog::{Catalog, CatalogFull};
 pub use frame::{Frame, Gap, Sample};
 pub use labels::Labels;
+pub use name::{SERVER_NAME_MAX, check_server_name, check_server_pattern};
 pub use naming::{kind_by_name, unit_by_name};
 pub use rate::{Rate, RateOf};
 

@@ -85,6 +85,39 @@ async fn a_token_is_replaced_renamed_and_revoked_and_its_holder_hears_of_it() {
 }
 
 #[tokio::test]
+async fn whom_a_token_for_many_let_in_goes_with_it_unless_another_lets_it_in() {
+    let folder = TempDir::new().unwrap();
+    let rig = enrolling(&folder).await;
+    let mut ids = Vec::new();
+    for name in ["app-*", "app-2", "*-3"] {
+        admin(&rig, "POST", "/servers", &json!({ "name": name }).to_string()).await;
+        ids.push(rig.tokens.enrolment(name).unwrap().id);
+    }
+    for name in ["app-1", "app-2", "app-3", "app-4", "web-1"] {
+        rig.fleet.describe(name, Default::default());
+    }
+    rig.fleet.configure(["app-4".into()].into());
+    let gone = admin(&rig, "DELETE", "/servers/app-*", "").await;
+    assert_eq!(gone.status, 200, "{gone:?}");
+    let gone = gone.json();
+    assert_eq!(gone["removed"], json!(["app-1"]));
+    let staying = json!([
+        {"name": "app-2", "why": format!("token {} for `app-2` lets it in", ids[1])},
+        {"name": "app-3", "why": format!("token {} for `*-3` lets it in", ids[2])},
+        {"name": "app-4", "why": "the configuration names it, but no token lets it in any more"},
+    ]);
+    assert_eq!(gone["staying"], staying);
+    assert!(gone["note"].as_str().unwrap().contains("one server that came by it alone"), "{gone}");
+    assert!(!rig.fleet.knows("app-1") && rig.fleet.knows("app-2") && rig.fleet.knows("web-1"));
+
+    // Of one that another token lets in, that token is named.
+    let one = admin(&rig, "DELETE", "/servers/app-3", "").await.json();
+    let note = one["note"].as_str().unwrap();
+    assert!(note.contains("no token of its own") && note.contains("remove '*-3'"), "{note}");
+    assert!(!rig.fleet.knows("app-3"));
+}
+
+#[tokio::test]
 async fn a_token_that_is_revoked_while_a_body_comes_writes_nothing() {
     let folder = TempDir::new().unwrap();
     let rig = enrolling(&folder).await;
@@ -157,11 +190,14 @@ async fn only_administrators_see_and_change_tokens() {
     // A server's token is no administrator's.
     let token = added["token"].as_str().unwrap();
     let head = format!("GET /api/v1/tokens HTTP/1.1\r\nhost: {}\r\n", rig.address);
-    assert_eq!(rig.ask(&format!("{head}authorization: Bearer {token}\r\n")).await.status, 401);
+    let reply = rig.ask(&format!("{head}authorization: Bearer {token}\r\n")).await;
+    let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+    assert!(reply.status == 404 && detail.contains("correct the URL"), "{reply:?}");
 
     for (wish, says) in [
         (r#"{"name": ""}"#, "1 to 128 bytes"),
         (r#"{"name": "a", "tag": {}}"#, "unknown field"),
+        (r#"{"name": "a\u0007"}"#, "the name is `a\\u{7}`, must have 1 to 128 bytes"),
         (r#"{"name": "b", "tags": {"1": "x"}}"#, "must be letters"),
     ] {
         let reply = admin(&rig, "POST", "/servers", wish).await;

@@ -98,7 +98,7 @@ async fn connections_beyond_the_limit_are_closed_at_once_and_counted() {
 
 #[tokio::test]
 async fn strangers_of_one_address_take_no_places_from_others() {
-    let rig = Rig::with(Limits { strangers: 2, ..Limits::default() }).await;
+    let rig = Rig::with(Limits { strangers: 2, waiting: 0, ..Limits::default() }).await;
     let head = format!("GET /api/v1/health HTTP/1.1\r\nhost: {}\r\n\r\n", rig.address);
     // One that has been answered is no stranger any more.
     let mut known = TcpStream::connect(rig.address).await.unwrap();
@@ -122,4 +122,25 @@ async fn strangers_of_one_address_take_no_places_from_others() {
     }
     let metrics = rig.ask_control("GET /metrics HTTP/1.1\r\nhost: x\r\n").await.body;
     assert!(metrics.contains("bartizan_http_refused_strangers_total 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn who_shows_no_right_makes_room_for_those_who_wait() {
+    let crowded = Duration::from_millis(300);
+    let rig = Rig::with(Limits { strangers: 1, crowded, ..Limits::default() }).await;
+    let head = format!("GET /api/v1/health HTTP/1.1\r\nhost: {}\r\n\r\n", rig.address);
+    let (mut rest, mut byte) = (Vec::new(), [0]);
+    for said in ["", "GET / HTT", &head.replace("health", "nothing")] {
+        let mut stranger = TcpStream::connect(rig.address).await.unwrap();
+        stranger.write_all(said.as_bytes()).await.unwrap();
+        let mut waiting = TcpStream::connect(rig.address).await.unwrap();
+        // It was answered well, and stays.
+        for _ in 0..2 {
+            waiting.write_all(head.as_bytes()).await.unwrap();
+            timeout(DEADLINE, waiting.read_exact(&mut byte)).await.unwrap().unwrap();
+        }
+        // How it ends is the system's affair.
+        let ended = timeout(DEADLINE, stranger.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "still there after {said:?}");
+    }
 }

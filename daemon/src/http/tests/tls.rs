@@ -66,7 +66,7 @@ async fn new_files_are_used_and_broken_ones_are_not_while_connections_live() {
     let mut old = connect(rig.address, None).await.unwrap();
 
     files.write(TWO);
-    rig.http.cast(HttpMessage::Reload).unwrap();
+    rig.http.cast(HttpMessage::Reload(None)).unwrap();
     rig.until_subject("two").await;
     // The page goes on by the connection that it has.
     let head = format!("GET /api/v1/health HTTP/1.1\r\nhost: {}\r\n\r\n", rig.address);
@@ -76,11 +76,11 @@ async fn new_files_are_used_and_broken_ones_are_not_while_connections_live() {
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
 
     files.write("-----BEGIN CERTIFICATE-----\n%%\n-----END CERTIFICATE-----\n");
-    rig.http.cast(HttpMessage::Reload).unwrap();
+    rig.http.cast(HttpMessage::Reload(None)).unwrap();
     rig.until_detail("new files of http.tls are refused").await;
     assert_eq!(subject(&connect(rig.address, None).await.unwrap()), "two");
     files.write(ONE);
-    rig.http.cast(HttpMessage::Reload).unwrap();
+    rig.http.cast(HttpMessage::Reload(None)).unwrap();
     rig.until_subject("one").await;
 }
 
@@ -109,14 +109,32 @@ async fn where_certificates_are_asked_for_nobody_comes_without() {
     let welcome = connect(rig.address, Some(CLIENT)).await.unwrap();
     assert_eq!(exchange(welcome, &head, "").await.status, 200);
 
-    // In TLS 1.3 the refusal comes with the first read.
-    let mut stranger = connect(rig.address, None).await.unwrap();
-    let refused = async {
-        stranger.write_all(head.as_bytes()).await?;
-        stranger.read_u8().await
-    };
-    let error = timeout(DEADLINE, refused).await.unwrap().unwrap_err();
-    assert!(error.to_string().contains("CertificateRequired"), "{error}");
+    let error = refusal(rig.address, None).await.unwrap();
+    assert!(error.contains("CertificateRequired"), "{error}");
+}
+
+#[tokio::test]
+async fn who_needs_a_certificate_changes_without_a_restart() {
+    let mut files = Files::new();
+    let rig = Rig::encrypted(files.load(), Limits::default()).await;
+    assert_eq!(refusal(rig.address, None).await, None);
+    // The configuration asks for certificates from now on; then another authority signs them, then nobody does.
+    files.config.client_ca = Some(files.file("clients.pem", AUTHORITY));
+    rig.http.cast(HttpMessage::Reload(Some(files.config.clone()))).unwrap();
+    until("a certificate is asked for", async || refusal(rig.address, None).await.is_some()).await;
+    assert_eq!(refusal(rig.address, Some(CLIENT)).await, None);
+
+    files.file("clients.pem", EXPIRED);
+    until("the file is read again", async || refusal(rig.address, Some(CLIENT)).await.is_some())
+        .await;
+    files.file("clients.pem", "nothing");
+    rig.http.cast(HttpMessage::Reload(None)).unwrap();
+    rig.until_detail("http.tls.client_ca").await;
+    assert!(refusal(rig.address, None).await.is_some(), "the former goes on");
+
+    files.config.client_ca = None;
+    rig.http.cast(HttpMessage::Reload(Some(files.config.clone()))).unwrap();
+    until("nobody needs one", async || refusal(rig.address, None).await.is_none()).await;
 }
 
 #[tokio::test]
@@ -227,6 +245,28 @@ async fn connect(
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     timeout(DEADLINE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
+}
+
+/// Why whoever has this certificate, or none, gets no answer; `None` if it gets one.
+async fn refusal(address: SocketAddr, certificate: Option<&str>) -> Option<String> {
+    let mut stream = connect(address, certificate).await.unwrap();
+    let head = format!("GET /api/v1/health HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    // In TLS 1.3 the refusal comes with the first read.
+    let asked = async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.read_u8().await
+    };
+    let answered = timeout(DEADLINE, asked).await.unwrap();
+    answered.err().map(|error| error.to_string())
+}
+
+async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
+    let waited = async {
+        while !reached().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(DEADLINE, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 fn subject(stream: &TlsStream<TcpStream>) -> String {
