@@ -16,10 +16,11 @@ use std::{
 };
 
 use bartizan_tests::{
-    DEADLINE, Daemon, Setup, enrolment,
+    DEADLINE, Daemon, Setup, enrolment, http,
     proxy::{Line, Proxy},
     wait_for,
 };
+use hyper::Method;
 use serde_json::{Value, json};
 
 const SERVER: &str = "edge-1";
@@ -111,6 +112,16 @@ async fn a_hub_that_is_cut_off_from_an_agent_asks_the_other_before_it_calls_it_o
         })
         .await;
     }
+
+    // By this token the hubs ask each other; revoked at one, it is revoked at both all the same.
+    enrolment::remove(&hub_setups[0], "*").await;
+    wait_for("no token that counts", DEADLINE, async || {
+        let socket = hub_setups[1].state().join("control.sock");
+        let answer = http::over_control(&socket, Method::GET, "/api/v1/tokens", "").await.unwrap();
+        let tokens = answer.json()["tokens"].take();
+        tokens.as_array().unwrap().iter().all(|it| !it["revoked_ms"].is_null()).then_some(())
+    })
+    .await;
 }
 
 /// The file of the token by which hubs ask each other.

@@ -1,25 +1,18 @@
 //! `[fleet]`
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::collections::BTreeSet;
 
 use toml::de::DeValue;
 
-use super::{
-    address,
-    secret::{ca_file, secret_file},
-    section::Section,
-    value,
-};
+use super::{access::Access, address, section::Section, value};
 
 /// The other hubs of a group, to which agents of this one may write as well.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FleetConfig {
     /// What their addresses begin with, without a slash at the end.
     pub hubs: Vec<String>,
-    /// File whose first line is a token that they know; its absence is allowed only where there are no hubs.
-    pub token_file: Option<PathBuf>,
-    /// PEM file of authorities that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
+    /// Who this hub is to them, by a token that they know, and whom it trusts there.
+    pub access: Access,
 }
 
 /// More hubs than this are no group but a mistake; agents name no more either.
@@ -37,16 +30,12 @@ impl FleetConfig {
         if !hubs.iter().all(|hub| seen.insert(hub)) {
             section.refuse("hubs", "names one of them twice");
         }
-        if section.fills("hubs") && !section.has("token_file") {
+        let access = Access::read(section, &hubs);
+        let says_who = section.has("token_file") || section.has("username");
+        if section.fills("hubs") && !says_who {
             section.refuse("token_file", "is missing: by it the other hubs know this one");
         }
-        let token_file = section.value("token_file", secret_file);
-        let ca_file = section.value("ca_file", ca_file);
-        let encrypted = hubs.iter().any(|hub| hub.starts_with("https:"));
-        if section.has("ca_file") && !hubs.is_empty() && !encrypted {
-            section.refuse("ca_file", "has no use without an https URL");
-        }
-        Self { hubs, token_file, ca_file }
+        Self { hubs, access }
     }
 }
 

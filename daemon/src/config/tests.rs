@@ -44,7 +44,8 @@ fn other_hubs_are_known_by_what_their_addresses_begin_with() {
     "#;
     let fleet = Config::parse(plain, "fleet.toml").unwrap().fleet;
     assert_eq!(fleet.hubs, ["http://10.0.0.2:9797", "https://example.org/bartizan"]);
-    assert_eq!(fleet.token_file, Some("src/config/cases/valid/secret".into()));
+    let token = crate::config::Credentials::Token("src/config/cases/valid/secret".into());
+    assert_eq!(fleet.access.credentials, token);
 }
 
 /// Beside each file stands what is said of it, line by line.

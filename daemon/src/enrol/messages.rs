@@ -72,7 +72,8 @@ pub enum TokenFault {
     Wrong,
     /// It was revoked.
     #[error(
-        "this token was revoked; make a new one by `bartizan server add NAME --again` on this hub"
+        "this token was revoked; use the one that was made instead, on this hub or another of its group, or make a new one \
+         by `bartizan server add NAME --again`"
     )]
     Revoked,
 }

@@ -77,6 +77,11 @@ impl TokenPort {
         self.register().turned_away(token, why, now_ms());
     }
 
+    /// Whether a token has been revoked since it was judged.
+    pub fn is_revoked(&self, grant: &Grant) -> bool {
+        self.register().is_revoked(&grant.id)
+    }
+
     /// Requests since the start whose token allowed nothing.
     pub fn wrong(&self) -> u64 {
         self.register().wrong
@@ -105,7 +110,13 @@ impl TokenPort {
         tags: BTreeMap<String, String>,
         again: bool,
     ) -> Result<Made, EnrolError> {
-        let (token, id) = secret::random().map_err(|_| EnrolError::Random)?;
+        let (token, id) = loop {
+            let made = secret::random().map_err(|_| EnrolError::Random)?;
+            // Another may be called the same, by chance.
+            if !self.register().has(&made.1) {
+                break made;
+            }
+        };
         let hash = Secret::parse(&token).map(|secret| secret.hash()).ok_or(EnrolError::Random)?;
         let named = (id.clone(), hash);
         self.change(|register| register.add(named, name, tags, again, now_ms())).await?;
@@ -135,9 +146,18 @@ impl TokenPort {
 
     /// Takes in what another hub of the group has told; answers what has changed by it.
     pub async fn take_told(&self, told: Vec<SharedToken>) -> Result<Vec<Shift>, EnrolError> {
+        self.shift(|register| register.told(told)).await
+    }
+
+    /// Revokes a token by what it is called, because another hub of the group has; answers what has changed by it.
+    pub async fn revoke(&self, id: &str) -> Result<Vec<Shift>, EnrolError> {
+        self.shift(|register| register.revoke(id, now_ms())).await
+    }
+
+    async fn shift(&self, plan: impl FnOnce(&Register) -> Plan) -> Result<Vec<Shift>, EnrolError> {
         let mut shifts = Vec::new();
         self.change(|register| {
-            let plan = register.told(told);
+            let plan = plan(register);
             shifts = register.shifts(&plan);
             Ok(plan)
         })

@@ -19,8 +19,6 @@ const KEY: u8 = b't';
 /// Most tokens that count.
 pub(super) const TOKENS_MAX: usize = 20_000;
 /// Most revoked ones that are still known, so that their holders hear why they are refused.
-///
-/// A hub that was away while more were revoked would tell the others of a token that they have forgotten.
 const REVOKED_MAX: usize = 1_000;
 /// Most former names of a server under which its machine may still write.
 const FORMER_MAX: usize = 8;
@@ -33,6 +31,8 @@ pub(super) struct Register {
     unkept: BTreeSet<Arc<str>>,
     /// Requests with a token that allows nothing.
     pub(super) wrong: u64,
+    /// Revoked tokens that were changed until then may have been forgotten.
+    forgotten_ms: Option<i64>,
     /// Changes since the start.
     pub(super) changes: u64,
 }
@@ -42,6 +42,8 @@ pub(super) struct Register {
 pub(super) struct Plan {
     entries: Vec<Entry>,
     forgotten: Vec<Arc<str>>,
+    /// The latest change of a token that has been forgotten, ever.
+    forgotten_ms: Option<i64>,
 }
 
 impl Register {
@@ -49,6 +51,11 @@ impl Register {
     pub(super) fn restored(kept: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
         let mut register = Self::default();
         for (key, row) in kept {
+            if key == [KEY] {
+                register.forgotten_ms =
+                    std::str::from_utf8(&row).ok().and_then(|ms| ms.parse().ok());
+                continue;
+            }
             let id = key.strip_prefix(&[KEY]).and_then(|id| std::str::from_utf8(id).ok());
             match id.and_then(|id| Entry::parse(id, &row)) {
                 Some(entry) => drop(register.entries.insert(entry.shown.id.clone(), entry)),
@@ -100,6 +107,16 @@ impl Register {
         self.note(secret.id, |entry| {
             entry.is(&hash) && (entry.connected(now_ms) | entry.refused(why, now_ms))
         });
+    }
+
+    /// Whether any token is called so.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// Whether the token that is called so counts no more.
+    pub(super) fn is_revoked(&self, id: &str) -> bool {
+        self.entries.get(id).is_some_and(|entry| !entry.counts())
     }
 
     fn note(&mut self, id: &str, note: impl FnOnce(&mut Entry) -> bool) {
@@ -190,6 +207,12 @@ impl Register {
         self.some_plan(name, entries)
     }
 
+    /// The token that is called so is revoked, whosever it is; another hub of the group has done it.
+    pub(super) fn revoke(&self, id: &str, now_ms: i64) -> Plan {
+        let entry = self.entries.get(id).filter(|entry| entry.counts());
+        self.plan(entry.map(|entry| entry.revoked(now_ms)).into_iter().collect())
+    }
+
     /// The server `from` is called `to` from now on; its machine may go on by the former name.
     pub(super) fn rename(&self, from: &str, to: &str, now_ms: i64) -> Result<Plan, EnrolError> {
         check_name(to).map_err(EnrolError::Name)?;
@@ -217,6 +240,8 @@ impl Register {
         for told in told.into_iter().filter_map(SharedToken::entry) {
             match self.entries.get(&told.shown.id) {
                 Some(known) => entries.extend(known.merged(&told)),
+                // It may have been revoked here, and forgotten.
+                None if told.counts() && Some(told.changed_ms) <= self.forgotten_ms => {}
                 None if told.counts() && room == 0 => {}
                 None => {
                     room -= usize::from(told.counts());
@@ -248,6 +273,7 @@ impl Register {
             }
             self.entries.insert(entry.shown.id.clone(), entry);
         }
+        self.forgotten_ms = plan.forgotten_ms;
         for id in plan.forgotten {
             self.entries.remove(&id);
             self.unkept.remove(&id);
@@ -278,8 +304,10 @@ impl Register {
             .collect();
         revoked.sort();
         let too_many = revoked.len().saturating_sub(REVOKED_MAX);
-        let forgotten = revoked.into_iter().take(too_many).map(|(_, id)| id).collect();
-        Plan { entries, forgotten }
+        let forgotten: Vec<_> = revoked.into_iter().take(too_many).map(|(_, id)| id).collect();
+        let changed = forgotten.iter().filter_map(|id| Some(self.entries.get(id)?.changed_ms));
+        let forgotten_ms = self.forgotten_ms.max(changed.max());
+        Plan { entries, forgotten, forgotten_ms }
     }
 }
 
@@ -297,6 +325,9 @@ impl Plan {
         }
         for id in &self.forgotten {
             changes.forget(key(id));
+        }
+        if let Some(forgotten_ms) = self.forgotten_ms.filter(|_| !self.forgotten.is_empty()) {
+            changes.keep(key(""), forgotten_ms.to_string().into_bytes());
         }
         changes
     }

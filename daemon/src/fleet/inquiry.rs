@@ -1,34 +1,36 @@
 //! Questions to another hub, with limits on all of it: of whom of these has something come there, and when? And which
 //! tokens are known there?
 
-use std::{
-    collections::HashMap,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header, redirect};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode, Url,
+    header::{self, HeaderValue},
+    redirect,
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::Mutex,
-    task::spawn_blocking,
     time::{Instant, timeout},
 };
 
 use crate::{
-    config::{FleetConfig, certificates, read_secret},
-    enrol::SharedToken,
-    trust,
+    config::{Access, FleetConfig, Papers, Stamp},
+    enrol::{SharedToken, TokenFault, token_id},
+    trust::{self, Remade},
 };
 
-/// How long all of it may take.
-const DEADLINE: Duration = Duration::from_secs(3);
-/// Most that is read of an answer: the longest names of as many servers as a hub watches.
-const ANSWER_MAX: usize = 8 << 20;
-/// A client is made anew after this long, or once it has failed: the file of authorities may be another.
-const CLIENT_AGE_MAX: Duration = Duration::from_secs(60);
+/// How long a question may take, and how much is read of its answer.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    time: Duration,
+    bytes: usize,
+}
+
+/// The longest names of as many servers as a hub watches; whoever asks wants to know it at once.
+const SEEN: Limits = Limits { time: Duration::from_secs(3), bytes: 8 << 20 };
+/// As many tokens as there may be, with names and tags of some thousand bytes each.
+const TOKENS: Limits = Limits { time: Duration::from_secs(20), bytes: 64 << 20 };
 /// How the daemon calls itself.
 const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
 
@@ -37,10 +39,12 @@ pub(super) struct Hub {
     name: Arc<str>,
     /// What its addresses begin with.
     base: String,
-    config: FleetConfig,
-    /// The client, and when it was made.
-    made: Mutex<Option<(Instant, Client)>>,
+    access: Access,
+    /// The client, and how it says who we are.
+    made: Mutex<Remade<Vec<Stamp>, Made>>,
 }
+
+type Made = (Client, Option<HeaderValue>);
 
 /// When something of a server came there last, or later.
 #[derive(Debug, PartialEq)]
@@ -52,12 +56,9 @@ pub(super) struct Seen {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InquiryError {
-    /// A file cannot be used.
-    #[error("failed to read fleet.{key} `{path}`: {source}")]
-    File { key: &'static str, path: String, source: io::Error },
-    /// There is no client.
-    #[error("failed to set up the client: {0}")]
-    Client(String),
+    /// What the configuration names cannot be used, or makes no client.
+    #[error("[fleet]: {0}")]
+    Files(String),
     /// It cannot be reached, or does not answer in time.
     #[error("failed to ask {hub}: {why}")]
     Lost { hub: Arc<str>, why: String },
@@ -67,6 +68,12 @@ pub(super) enum InquiryError {
          server (`bartizan server add '*'`)"
     )]
     Refused { hub: Arc<str>, status: u16 },
+    /// It has revoked the token by which it is asked.
+    #[error(
+        "{hub} has revoked token {token}, by which it is asked: put another into fleet.token_file \
+         (`bartizan server add '*'` on one hub makes it for all)"
+    )]
+    Revoked { hub: Arc<str>, token: String },
     /// Its answer is no answer.
     #[error("{hub} answers what is no answer of a hub: {why}")]
     Strange { hub: Arc<str>, why: String },
@@ -85,6 +92,11 @@ struct Answer {
 #[derive(Deserialize)]
 struct Shared {
     tokens: Vec<SharedToken>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +125,8 @@ impl Hub {
     pub(super) fn new(url: &str, config: &FleetConfig) -> Self {
         let host = Url::parse(url).ok().and_then(|url| Some(url.host_str()?.to_owned()));
         let name = host.as_deref().unwrap_or(url).into();
-        Self { name, base: format!("{url}/api/v1"), config: config.clone(), made: Mutex::default() }
+        let base = format!("{url}/api/v1");
+        Self { name, base, access: config.access.clone(), made: Mutex::default() }
     }
 
     /// The host of its address.
@@ -125,12 +138,12 @@ impl Hub {
     pub(super) async fn ask(&self, servers: &[Arc<str>]) -> Result<Vec<Seen>, InquiryError> {
         let began = Instant::now();
         let body = serde_json::to_vec(&Question { servers })
-            .map_err(|error| InquiryError::Client(error.to_string()))?;
+            .map_err(|error| InquiryError::Files(error.to_string()))?;
         let url = format!("{}/seen", self.base);
         let question = |client: &Client| {
             client.post(&url).header(header::CONTENT_TYPE, "application/json").body(body.clone())
         };
-        let (_, answer) = self.within_deadline(question).await?;
+        let (_, answer) = self.within(SEEN, question).await?;
         self.read(&answer, servers, began)
     }
 
@@ -148,7 +161,7 @@ impl Hub {
                 None => request,
             }
         };
-        let (response, answer) = self.within_deadline(question).await?;
+        let (response, answer) = self.within(TOKENS, question).await?;
         if response.status == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
@@ -176,92 +189,82 @@ impl Hub {
     }
 
     /// Asks, and waits no longer than all of it may take.
-    async fn within_deadline(
+    async fn within(
         &self,
+        Limits { time, bytes }: Limits,
         question: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<(Head, Vec<u8>), InquiryError> {
         let why = || "it does not answer in time".to_owned();
         let lost = |_| InquiryError::Lost { hub: self.name.clone(), why: why() };
-        let answer = timeout(DEADLINE, self.send(question)).await.map_err(lost).flatten();
-        if answer.is_err() {
-            *self.made.lock().await = None;
-        }
-        answer
+        timeout(time, self.send(bytes, question)).await.map_err(lost).flatten()
     }
 
     async fn send(
         &self,
+        bytes_max: usize,
         question: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<(Head, Vec<u8>), InquiryError> {
+        let hub = || self.name.clone();
         let lost = |error: reqwest::Error| {
             let error = error.without_url();
             let fault = trust::fault("fleet.ca_file", &error, &self.name);
-            let why = fault.unwrap_or_else(|| trust::cause(&error));
-            InquiryError::Lost { hub: self.name.clone(), why }
+            InquiryError::Lost { hub: hub(), why: fault.unwrap_or_else(|| trust::cause(&error)) }
         };
-        let client = self.client().await?;
-        let token = self.file("token_file", &self.config.token_file, read_secret).await?;
-        let request = question(&client).bearer_auth(token.unwrap_or_default());
+        let (seen, read) = (self.access.clone(), self.access.clone());
+        let encrypted = self.base.starts_with("https:");
+        let made = async {
+            self.made.lock().await.get(move || seen.stamps(), move || make(&read, encrypted)).await
+        };
+        let (client, authorization) = made.await.map_err(InquiryError::Files)?;
+        let mut request = question(&client);
+        if let Some(value) = &authorization {
+            request = request.header(header::AUTHORIZATION, value);
+        }
         let mut response = request.send().await.map_err(lost)?;
         let head = Head::of(&response);
-        if !head.status.is_success() && head.status != StatusCode::NOT_MODIFIED {
-            let status = head.status.as_u16();
-            return Err(InquiryError::Refused { hub: self.name.clone(), status });
-        }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if bytes.len() + chunk.len() > ANSWER_MAX {
-                return Err(self.strange(format!("it has more than {ANSWER_MAX} bytes")));
+            if bytes.len() + chunk.len() > bytes_max {
+                return Err(self.strange(format!("it has more than {bytes_max} bytes")));
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok((head, bytes))
+        if head.status.is_success() || head.status == StatusCode::NOT_MODIFIED {
+            return Ok((head, bytes));
+        }
+        let error: Result<Refusal, _> = serde_json::from_slice(&bytes);
+        let is_revoked = error.is_ok_and(|refusal| refusal.error == TokenFault::Revoked.code());
+        match id_of(authorization.as_ref()).filter(|_| is_revoked) {
+            Some(token) => Err(InquiryError::Revoked { hub: hub(), token }),
+            None => Err(InquiryError::Refused { hub: hub(), status: head.status.as_u16() }),
+        }
     }
 
     fn strange(&self, why: impl ToString) -> InquiryError {
         InquiryError::Strange { hub: self.name.clone(), why: why.to_string() }
     }
+}
 
-    /// The client, made anew where it is old.
-    async fn client(&self) -> Result<Client, InquiryError> {
-        let mut made = self.made.lock().await;
-        if let Some((at, client)) = &*made
-            && at.elapsed() < CLIENT_AGE_MAX
-        {
-            return Ok(client.clone());
-        }
-        let failed = |why: String| InquiryError::Client(why);
-        let own = self.file("ca_file", &self.config.ca_file, certificates).await?;
-        let own = own.unwrap_or_default();
-        // Of the system's authorities there are hundreds to be read, which a hub without TLS does not need.
-        let trusted =
-            if self.base.starts_with("https:") { trust::with_system(own).await } else { own };
-        let tls = trust::client(&trusted).map_err(|error| failed(error.to_string()))?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(1)
-            .build()
-            .map_err(|error| failed(trust::cause(&error)))?;
-        *made = Some((Instant::now(), client.clone()));
-        Ok(client)
-    }
+/// A client by what the files hold now, and how it says who we are. Waits for the disk.
+fn make(access: &Access, encrypted: bool) -> Result<Made, String> {
+    let Papers { authorization, authorities, identity } = access.papers()?;
+    // Of the system's authorities there are hundreds to be read, which a hub without TLS does not need.
+    let tls = if encrypted { trust::client_of(authorities, identity) } else { trust::client(&[]) };
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls.map_err(|error| format!("failed to set up TLS: {error}"))?)
+        .user_agent(USER_AGENT)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(1)
+        .build()
+        .map_err(|error| format!("failed to set up HTTP: {}", trust::cause(&error)))?;
+    Ok((client, authorization))
+}
 
-    /// What a file holds that the configuration may name by `key`.
-    async fn file<T: Send + 'static>(
-        &self,
-        key: &'static str,
-        path: &Option<PathBuf>,
-        read: fn(&Path) -> io::Result<T>,
-    ) -> Result<Option<T>, InquiryError> {
-        let Some(path) = path.clone() else { return Ok(None) };
-        let shown = path.display().to_string();
-        let read = spawn_blocking(move || read(&path)).await.map_err(io::Error::other);
-        let read = read.and_then(|read| read);
-        read.map(Some).map_err(|source| InquiryError::File { key, path: shown, source })
-    }
+/// What a token is called that stands in a header.
+fn id_of(authorization: Option<&HeaderValue>) -> Option<String> {
+    let text = authorization?.to_str().ok()?;
+    token_id(text.strip_prefix("Bearer ")?).map(str::to_owned)
 }
 
 #[cfg(test)]

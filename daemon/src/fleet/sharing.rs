@@ -7,8 +7,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::Instant};
 use tracing::{info, warn};
 
-use super::{FleetPort, inquiry::Hub};
-use crate::enrol::{Enrolment, Shift, TokenPort};
+use super::{
+    FleetPort,
+    inquiry::{Hub, InquiryError},
+};
+use crate::{
+    config::stands_for,
+    enrol::{Enrolment, Shift, TokenPort},
+};
 
 /// A hub is asked so often.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -46,8 +52,15 @@ impl Sharing {
         let (hub, tokens, fleet) = (hub.clone(), tokens.clone(), fleet.clone());
         let known = self.revision.clone();
         self.asking = Some(tokio::spawn(async move {
-            let told = hub.ask_tokens(known.as_deref()).await.map_err(|error| error.to_string())?;
-            let Some((revision, told)) = told else { return Ok(known) };
+            let told = hub.ask_tokens(known.as_deref()).await;
+            if let Err(InquiryError::Revoked { token, .. }) = &told {
+                // By it this hub would have been told so.
+                let shifts = tokens.revoke(token).await.map_err(|error| error.to_string())?;
+                shifts.iter().for_each(|shift| follow(shift, &tokens, &fleet));
+            }
+            let Some((revision, told)) = told.map_err(|error| error.to_string())? else {
+                return Ok(known);
+            };
             let shifts = tokens.take_told(told).await.map_err(|error| error.to_string())?;
             shifts.iter().for_each(|shift| follow(shift, &tokens, &fleet));
             if !shifts.is_empty() {
@@ -80,10 +93,14 @@ fn follow(shift: &Shift, tokens: &TokenPort, fleet: &FleetPort) {
     let counts = |it: &Enrolment| it.revoked_ms.is_none();
     let before = before.as_ref().filter(|before| counts(before));
     if !counts(after) {
-        let has_other = tokens.enrolment(&after.name).is_some_and(|other| counts(&other));
-        let stays = before.is_none() || has_other || fleet.is_configured(&after.name);
-        if !stays && fleet.forget(&after.name) {
-            info!(server = after.name, "server removed at another hub");
+        let Some(before) = before else { return };
+        // It may have been renamed before it was removed.
+        let was_for = |name: &str| [before, after].iter().any(|it| stands_for(&it.name, name));
+        for name in fleet.known_names().into_iter().filter(|name| was_for(name)) {
+            let stays = tokens.feeding(&name).is_some() || fleet.is_configured(&name);
+            if !stays && fleet.forget(&name) {
+                info!(server = &*name, "server removed at another hub");
+            }
         }
         return;
     }

@@ -195,8 +195,9 @@ impl Post {
                     self.figures.set_way(self.hubs.url(self.hubs.current()), self.protocol);
                     return Outcome::Anew { doubtful: doubtful || taken };
                 }
-                Ok(Verdict::Again { said, after }) => {
-                    self.failed(Attempt::reached(hub, began), &said, after).await
+                Ok(Verdict::Again { said, after, too_fast }) => {
+                    let least = after.filter(|_| too_fast).unwrap_or_default();
+                    self.failed(Attempt::reached(hub, began), &said, after, least).await
                 }
                 Ok(Verdict::Held { said }) => self.held(Attempt::reached(hub, began), &said).await,
                 Err(Lost { said, held: true, .. }) => {
@@ -207,7 +208,8 @@ impl Post {
                     if slow {
                         self.pace.smaller();
                     }
-                    self.failed(Attempt { hub, began, reached: sent }, &said, None).await;
+                    let attempt = Attempt { hub, began, reached: sent };
+                    self.failed(attempt, &said, None, Duration::ZERO).await;
                     let batch = self.pace.batch() as u64;
                     if slow && body.samples > batch {
                         return Outcome::TooMuch { said, doubtful };
@@ -252,13 +254,21 @@ impl Post {
     }
 
     /// The other side cannot at present: waits until it is time for another attempt.
-    async fn failed(&mut self, attempt: Attempt, said: &str, after: Option<Duration>) {
+    ///
+    /// It wants to be left alone for `after`; whoever has another hub to turn to waits for `least` all the same.
+    async fn failed(
+        &mut self,
+        attempt: Attempt,
+        said: &str,
+        after: Option<Duration>,
+        least: Duration,
+    ) {
         let pause = self.pace.failed(fastrand::f64(), after);
         if self.show(TargetState::Waiting, Some(said)) {
             let name = &self.config.name;
             warn!(name, said, "target does not take samples, which wait in the store");
         }
-        self.pause(attempt, pause, after.unwrap_or_default()).await;
+        self.pause(attempt, pause, least).await;
     }
 
     /// Somebody has to mend something: waits for that, but not for ever.

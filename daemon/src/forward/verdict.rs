@@ -44,6 +44,8 @@ pub(super) enum Verdict {
         said: String,
         /// How long it wants to be left alone.
         after: Option<Duration>,
+        /// Whether it is we who are too fast: no reason to turn to another hub.
+        too_fast: bool,
     },
     /// Somebody has to change something, here or there.
     Held {
@@ -93,7 +95,9 @@ pub(super) fn judge(answer: Answer, protocol: Protocol, sent: u64) -> Verdict {
         401 | 403 => Verdict::Held { said: format!("{said}; check the token or password") },
         413 => Verdict::TooLarge { said },
         415 if protocol == Protocol::V2 => Verdict::Unproven { said, taken: false },
-        408 | 425 | 429 | 500..=599 => Verdict::Again { said, after: retry_after },
+        408 | 425 | 429 | 500..=599 => {
+            Verdict::Again { said, after: retry_after, too_fast: status == 429 }
+        }
         404 | 405 => Verdict::Held { said: format!("{said}; check the URL") },
         _ => Verdict::Held { said },
     }

@@ -136,6 +136,10 @@ impl Ingest {
     pub fn refused(&self, writer: &Writer, refusal: &Refusal) {
         let mut outcome = Outcome { first: Some(refusal.clone()), ..Outcome::default() };
         outcome.refused.count(refusal.reason, 1);
+        // Whoever finds no room here is there all the same.
+        if let (Reason::Busy, Some(server)) = (refusal.reason, writer.only_server()) {
+            self.0.fleet.turned_away(server);
+        }
         self.note(writer, &self.account(writer), &outcome);
     }
 
@@ -254,6 +258,10 @@ impl Ingest {
         // What was here before, perhaps with another value, or is too late is neither shown nor judged: that its
         // sender is there is all that is new.
         left_out.take_from(&mut arrived.frames);
+        if writer.grant().is_some_and(|grant| self.0.tokens.is_revoked(grant)) {
+            // Removed meanwhile: whoever is gone does not come back by what was under way.
+            return Ok(kept);
+        }
         let shown: HashSet<&Arc<str>> = arrived.frames.iter().map(|frame| &frame.server).collect();
         shown.iter().for_each(|server| self.introduce(server));
         let silent = servers.iter().filter(|server| !shown.contains(server));

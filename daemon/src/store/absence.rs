@@ -28,7 +28,12 @@ const SILENT_LEAST_MS: i64 = 10_000;
 
 /// An absence whose streams have not all come back.
 #[derive(Debug, Default)]
-pub(super) struct Absences(HashMap<Arc<str>, HashMap<Arc<str>, Absence>>);
+pub(super) struct Absences {
+    /// By server and collector.
+    known: HashMap<Arc<str>, HashMap<Arc<str>, Absence>>,
+    /// What they were before the write that is under way.
+    before: Vec<(Arc<str>, Arc<str>, Absence)>,
+}
 
 /// The absence as one collector's silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +109,7 @@ impl Absences {
             let Some((from_ms, until_ms, reason)) = stream.gaps.absence() else { continue };
             let interval_ms = interval_ms.max(1).into();
             let absence = Absence { last_ms, interval_ms, from_ms, until_ms, to_ms: None, reason };
-            let of_server = absences.0.entry(stream.server.clone()).or_default();
+            let of_server = absences.known.entry(stream.server.clone()).or_default();
             of_server.insert(stream.collector.clone(), absence);
         }
         absences
@@ -112,7 +117,7 @@ impl Absences {
 
     /// Takes in what has come; answers the gaps whose end it decides, or moves.
     pub(super) fn heard(&mut self, batch: &Batch, origin: Origin) -> Vec<Gap> {
-        if self.0.is_empty() {
+        if self.known.is_empty() {
             return Vec::new();
         }
         // A batch tells its gaps first and has its frames in any order: the earliest of all counts.
@@ -136,7 +141,7 @@ impl Absences {
     }
 
     fn last_ms(&self, server: &str, collector: &str) -> Option<i64> {
-        self.0.get(server)?.get(collector).map(|absence| absence.last_ms)
+        self.known.get(server)?.get(collector).map(|absence| absence.last_ms)
     }
 
     fn heard_of(
@@ -146,8 +151,9 @@ impl Absences {
         Times { first_ms, earliest_ms }: Times,
         origin: Origin,
     ) -> Option<Gap> {
-        let of_server = self.0.get_mut(server)?;
+        let of_server = self.known.get_mut(server)?;
         let absence = of_server.get_mut(collector)?;
+        let before = absence.clone();
         let is_open = absence.to_ms.is_none();
         let told = absence.heard(earliest_ms, origin);
         // What comes first, just where the gap begins, ends it by itself.
@@ -160,13 +166,29 @@ impl Absences {
             to_ms: Some(to_ms),
             reason: absence.reason.clone(),
         });
-        if absence.is_settled(origin) {
+        let is_settled = absence.is_settled(origin);
+        if is_settled {
             of_server.remove(collector);
             if of_server.is_empty() {
-                self.0.remove(server);
+                self.known.remove(server);
             }
         }
+        if told.is_some() || is_settled {
+            self.before.push((server.clone(), collector.clone(), before));
+        }
         told
+    }
+
+    /// What was heard is written.
+    pub(super) fn keep(&mut self) {
+        self.before.clear();
+    }
+
+    /// What was heard could not be written, and comes again.
+    pub(super) fn take_back(&mut self) {
+        while let Some((server, collector, before)) = self.before.pop() {
+            self.known.entry(server).or_default().insert(collector, before);
+        }
     }
 }
 

@@ -145,7 +145,7 @@ impl Stretch {
     /// As it is to be shown at `now_ms`: the daemon's absence does not explain what is missing long after.
     pub(super) fn at(mut self, now_ms: i64, interval_ms: u32) -> Self {
         if let Some(until_ms) = self.away_until_ms {
-            let explained_ms = explained_until(until_ms, interval_ms, now_ms);
+            let explained_ms = explained_until(until_ms, interval_ms, now_ms).max(self.from_ms);
             self.to_ms = Some(explained_ms).filter(|explained_ms| *explained_ms < now_ms);
         }
         self

@@ -101,9 +101,10 @@ impl Writer {
         if written.is_err() {
             self.latest.take_back();
             self.leave_file();
-            self.absences = Absences::of(&self.shared.view().heads);
+            self.absences.take_back();
         } else {
             self.latest.keep();
+            self.absences.keep();
         }
         written
     }
