@@ -86,7 +86,9 @@ async fn a_hub_that_is_cut_off_from_an_agent_asks_the_other_before_it_calls_it_o
         .into_iter()
         .find(|(path, _)| path.ends_with(&format!("/srv:{SERVER}")))
         .unwrap();
-    assert_eq!(node["detail"], "writes to 127.0.0.1", "{node}");
+    assert_eq!(node["detail"], format!("writes to {}", other.address), "{node}");
+    let reason = shown(first).await.unwrap()["reason"].take();
+    assert_eq!(reason, format!("it writes to {}", other.address));
     let incidents = incidents(first).await;
     assert_eq!(incidents, Vec::<Value>::new(), "nobody is called for nothing");
 

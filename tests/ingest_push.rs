@@ -204,7 +204,7 @@ async fn a_stream_whose_pace_is_known_has_holes_and_each_has_its_reason() {
     let mut daemon = setup.start().await;
     let token = fs::read_to_string(setup.state().join("admin-token")).unwrap();
     let token = token.trim();
-    let begin = now_ms() - 70_000;
+    let begin = now_ms() - 100_000;
     let at = |second: i64| begin + second * 1000;
     let send = async |daemon: &Daemon, times: Vec<i64>| {
         let sample = |at| format!(r#"{{"metric": "x", "value": 1, "time": {at}}}"#);
@@ -219,21 +219,21 @@ async fn a_stream_whose_pace_is_known_has_holes_and_each_has_its_reason() {
     };
     let hole = |from: i64, to: i64, reason: &str| (from, Some(to), reason.to_owned());
 
-    for second in (0..10).chain(20..30) {
+    for second in (0..40).chain(50..60) {
         send(&daemon, vec![at(second)]).await;
     }
-    let pushed = [hole(at(10), at(20), UNEXPLAINED)];
-    assert_eq!(gaps(&daemon, at(30)).await, pushed);
+    let pushed = [hole(at(40), at(50), UNEXPLAINED)];
+    assert_eq!(gaps(&daemon, at(60)).await, pushed);
     // What is read here tells until when the daemon was there.
     daemon.samples("hub", "load1", now_ms(), 1).await;
     daemon.kill();
     daemon = setup.start().await;
-    assert_eq!(gaps(&daemon, at(30)).await, pushed, "after a restart");
+    assert_eq!(gaps(&daemon, at(60)).await, pushed, "after a restart");
 
     // It had fallen silent long before the daemon did.
     let newest = now_ms() - 1000;
     send(&daemon, vec![newest]).await;
-    let silent = [pushed[0].clone(), hole(at(30), newest, UNEXPLAINED)];
+    let silent = [pushed[0].clone(), hole(at(60), newest, UNEXPLAINED)];
     assert_eq!(gaps(&daemon, newest + 1).await, silent);
     daemon.kill();
     tokio::time::sleep(Duration::from_secs(4)).await;

@@ -143,6 +143,7 @@ fn monitor(name: &str, catalog: &Catalog, port: &LivePort) -> Machine {
         origin: Origin::Local,
         skew_ms: None,
         seen_ms: None,
+        hub: None,
     }));
     let gauges = ["cpu_usage_ratio", "memory_usage_ratio", "load1", "uptime_seconds"];
     let plain = gauges.into_iter().map(|metric| (metric, Labels::default(), Kind::Gauge));

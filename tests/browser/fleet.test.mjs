@@ -234,8 +234,8 @@ function passage(hub) {
   ];
   const refusal = { error_ms: Date.now() - 65_000, error: 'the token bz_77ab may not write server db-1: it is bound to web-9' };
   const tokens = [
-    { id: 'bz_5f1c', servers: 12, series: 14_400, samples: 918_200_411, refused: { late: 0 }, error: null, error_ms: null, last_ms: Date.now() - 400 },
-    { id: 'bz_77ab', servers: 1, series: 61, samples: 40_012, refused: { late: 310, not_your_server: 4 }, ...refusal, last_ms: Date.now() - 65_000 },
+    { id: 'bz_5f1c', server: 'web-*', servers: 12, series: 14_400, samples: 918_200_411, refused: { late: 0 }, error: null, error_ms: null, last_ms: Date.now() - 400 },
+    { id: 'bz_77ab', server: 'web-9', servers: 1, series: 61, samples: 40_012, refused: { late: 310, not_your_server: 4 }, ...refusal, last_ms: Date.now() - 65_000 },
   ];
   return hub.on('GET /forward', () => [200, { targets }]).on('GET /ingest', () => [200, { tokens }]);
 }
@@ -246,6 +246,7 @@ test('the page of the parts says how far behind each target is, and what was ref
   for (const [name, tone, words] of [['hub', 'ok', '0.8s'], ['hub-2', 'warning', '1h 30m'], ['victoria', 'critical', '401 Unauthorized']]) {
     await page.locator(`tr[data-target="${name}"][data-tone="${tone}"]`, { hasText: words }).waitFor();
   }
+  await page.locator('tr[data-sender="bz_5f1c"] th', { hasText: 'web-* bz_5f1c' }).waitFor();
   await page.locator('tr[data-sender="bz_77ab"] [data-refused="not_your_server"]', { hasText: '4' }).waitFor();
   assert.deepEqual(page.errors, []);
   await page.context().close();

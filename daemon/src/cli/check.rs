@@ -3,7 +3,7 @@
 //! More than the start asks for: settings of collectors are judged by the
 //! schemas of their plugins as well, where these are found.
 
-use std::{path::Path, process::ExitCode};
+use std::{collections::BTreeSet, path::Path, process::ExitCode};
 
 use super::{Failure, output::print, plugin::FolderArguments};
 use crate::{config::Config, plugin::PluginCatalog, series::now_ms};
@@ -22,7 +22,9 @@ pub(super) fn check(arguments: FolderArguments) -> Result<ExitCode, Failure> {
 
 fn verdict(file: Option<&Path>, config: &Config, catalog: &PluginCatalog) -> String {
     let Some(file) = file else { return "no configuration file: the defaults hold\n".into() };
-    let who = match config.servers.len() {
+    let scraped = config.scrapes.iter().map(|scrape| scrape.server.as_str());
+    let named = config.servers.iter().map(|server| server.name.as_str());
+    let who = match named.chain(scraped).collect::<BTreeSet<_>>().len() {
         0 => "this machine".into(),
         1 => "1 server".into(),
         servers => format!("{servers} servers"),

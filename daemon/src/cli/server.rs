@@ -211,6 +211,9 @@ fn lines(servers: Vec<Server>, tokens: Vec<Token>) -> Vec<Line> {
             ..Line::default()
         });
         line.token = Some(token.id);
+        if line.last_seen_ms.is_none() && line.state == "unknown" {
+            line.state = "awaited".into();
+        }
         line.error = token.error;
     }
     lines.into_values().collect()

@@ -11,6 +11,8 @@ use rustls::pki_types::CertificateDer;
 pub struct CertificateFacts {
     /// Its common name, else the first of its alternative names; empty where it has neither.
     pub name: String,
+    /// The hosts that it is for, in lower case; `*` may stand for the first part of a name.
+    pub hosts: Vec<String>,
     /// When it ends, in milliseconds since 1970.
     pub ends_ms: Option<i64>,
 }
@@ -25,19 +27,30 @@ const GENERALIZED_TIME: u8 = 0x18;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 /// Alternative names: mail address, host name and URI.
-const NAMES: [u8; 3] = [0x81, 0x82, 0x86];
+const NAMES: [u8; 3] = [0x81, HOST, 0x86];
+const HOST: u8 = 0x82;
 
 /// 2.5.4.3 and 2.5.29.17.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 const ALTERNATIVE_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
 
 /// Longer names are cut.
-const NAME_MAX: usize = 128;
+const NAME_MAX: usize = 253;
+/// More names are not read.
+const COUNT_MAX: usize = 1000;
 
 impl CertificateFacts {
     /// What `certificate` says of itself.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         read(certificate).unwrap_or_default()
+    }
+
+    /// Whether it is for `host`, which is in lower case.
+    pub fn is_for(&self, host: &str) -> bool {
+        let rest = host.split_once('.').map(|(_, rest)| rest);
+        self.hosts.iter().any(|name| {
+            name == host || rest.is_some_and(|rest| name.strip_prefix("*.") == Some(rest))
+        })
     }
 }
 
@@ -49,8 +62,12 @@ fn read(certificate: &[u8]) -> Option<CertificateFacts> {
     let (_, validity) = fields.nth(3)?;
     let (_, subject) = fields.next()?;
     let extensions = fields.find(|(tag, _)| *tag == EXTENSIONS).map(|(_, extensions)| extensions);
-    let name = common_name(subject).or_else(|| alternative_name(extensions?)).unwrap_or_default();
-    Some(CertificateFacts { name, ends_ms: Fields(validity).nth(1).and_then(time_ms) })
+    let alternative = extensions.and_then(alternative_names).unwrap_or_default();
+    let name = common_name(subject).or_else(|| Some(alternative.first()?.1.clone()));
+    let hosts = alternative.into_iter().filter(|(tag, _)| *tag == HOST);
+    let hosts = hosts.map(|(_, host)| host.to_ascii_lowercase()).collect();
+    let name = name.unwrap_or_default();
+    Some(CertificateFacts { name, hosts, ends_ms: Fields(validity).nth(1).and_then(time_ms) })
 }
 
 fn common_name(subject: &[u8]) -> Option<String> {
@@ -61,15 +78,16 @@ fn common_name(subject: &[u8]) -> Option<String> {
     })
 }
 
-fn alternative_name(extensions: &[u8]) -> Option<String> {
+fn alternative_names(extensions: &[u8]) -> Option<Vec<(u8, String)>> {
     Fields(Fields(extensions).next_is(SEQUENCE)?).find_map(|(_, extension)| {
         let mut fields = Fields(extension);
         if fields.next_is(OID)? != ALTERNATIVE_NAME {
             return None;
         }
         let (_, value) = fields.find(|(tag, _)| *tag == OCTETS)?;
-        let mut names = Fields(Fields(value).next_is(SEQUENCE)?);
-        names.find(|(tag, _)| NAMES.contains(tag)).map(|(_, name)| shown(name))
+        let names = Fields(Fields(value).next_is(SEQUENCE)?).take(COUNT_MAX);
+        let names = names.filter(|(tag, _)| NAMES.contains(tag));
+        Some(names.map(|(tag, name)| (tag, shown(name))).collect())
     })
 }
 

@@ -63,10 +63,7 @@ pub(super) enum InquiryError {
     #[error("failed to ask {hub}: {why}")]
     Lost { hub: Arc<str>, why: String },
     /// It answers otherwise.
-    #[error(
-        "{hub} answers {status}: see that fleet.token_file holds a token that it knows, and that may write every \
-         server (`bartizan server add '*'`)"
-    )]
+    #[error("{hub} answers {status}: {}", refused(*.status))]
     Refused { hub: Arc<str>, status: u16 },
     /// It has revoked the token by which it is asked.
     #[error(
@@ -123,7 +120,10 @@ impl Head {
 impl Hub {
     /// The hub at `url`.
     pub(super) fn new(url: &str, config: &FleetConfig) -> Self {
-        let host = Url::parse(url).ok().and_then(|url| Some(url.host_str()?.to_owned()));
+        let host = Url::parse(url).ok().and_then(|url| match (url.host_str()?, url.port()) {
+            (host, Some(port)) => Some(format!("{host}:{port}")),
+            (host, None) => Some(host.to_owned()),
+        });
         let name = host.as_deref().unwrap_or(url).into();
         let base = format!("{url}/api/v1");
         Self { name, base, access: config.access.clone(), made: Mutex::default() }
@@ -261,6 +261,20 @@ fn make(access: &Access, encrypted: bool) -> Result<Made, String> {
     Ok((client, authorization))
 }
 
+/// What helps where a hub answers so.
+fn refused(status: u16) -> &'static str {
+    match status {
+        401 | 403 => {
+            "see that fleet.token_file holds a token that it knows and that may write every server (`bartizan server \
+             add '*'` on one hub makes it for all)"
+        }
+        404 | 405 | 421 => {
+            "see that fleet.hubs names it as it is called, without a path that it does not know"
+        }
+        _ => "its log says more",
+    }
+}
+
 /// What a token is called that stands in a header.
 fn id_of(authorization: Option<&HeaderValue>) -> Option<String> {
     let text = authorization?.to_str().ok()?;
@@ -283,7 +297,7 @@ mod tests {
         assert_eq!(seen, [Seen { server: "web-1".into(), at }]);
         let error = hub.read(b"<html>", &servers, began).unwrap_err().to_string();
         assert!(
-            error.starts_with("hub-2.example.org answers what is no answer of a hub"),
+            error.starts_with("hub-2.example.org:9797 answers what is no answer of a hub"),
             "{error}"
         );
     }

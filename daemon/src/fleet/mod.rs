@@ -22,6 +22,7 @@
 //! - The actor sees no sample.
 
 mod actor;
+mod asking;
 mod farewell;
 mod inquiry;
 mod keeping;

@@ -2,10 +2,9 @@
 //!
 //! An agent of a group has one token, which one hub made. By this it is let in by the others too, when it turns to them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::{task::JoinHandle, time::Instant};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{
     FleetPort,
@@ -16,75 +15,29 @@ use crate::{
     enrol::{Enrolment, Shift, TokenPort},
 };
 
-/// A hub is asked so often.
-const ASK_EVERY: Duration = Duration::from_secs(5);
-
-/// How far asking one hub for its tokens has come.
-#[derive(Debug, Default)]
-pub(super) struct Sharing {
-    asked_at: Option<Instant>,
-    asking: Option<JoinHandle<Result<Option<String>, String>>>,
-    /// The revision that was taken in last.
+/// Takes in what `hub` tells where its tokens are others than those of the `revision` that was taken in last; answers
+/// which was taken in now.
+pub(super) async fn share(
+    hub: Arc<Hub>,
     revision: Option<String>,
-    /// What was wrong the last time.
-    fault: Option<String>,
-}
-
-impl Sharing {
-    /// Takes note of an answer, and asks again if it is time.
-    pub(super) async fn look(
-        &mut self,
-        hub: &Arc<Hub>,
-        tokens: &TokenPort,
-        fleet: &FleetPort,
-        now: Instant,
-    ) {
-        if let Some(done) = self.asking.take_if(|asking| asking.is_finished()) {
-            self.note(
-                done.await.unwrap_or_else(|_| Err("the task that asks it ended".into())),
-                hub,
-            );
-        }
-        if self.asking.is_some() || self.asked_at.is_some_and(|at| now - at < ASK_EVERY) {
-            return;
-        }
-        self.asked_at = Some(now);
-        let (hub, tokens, fleet) = (hub.clone(), tokens.clone(), fleet.clone());
-        let known = self.revision.clone();
-        self.asking = Some(tokio::spawn(async move {
-            let told = hub.ask_tokens(known.as_deref()).await;
-            if let Err(InquiryError::Revoked { token, .. }) = &told {
-                // By it this hub would have been told so.
-                let shifts = tokens.revoke(token).await.map_err(|error| error.to_string())?;
-                shifts.iter().for_each(|shift| follow(shift, &tokens, &fleet));
-            }
-            let Some((revision, told)) = told.map_err(|error| error.to_string())? else {
-                return Ok(known);
-            };
-            let shifts = tokens.take_told(told).await.map_err(|error| error.to_string())?;
-            shifts.iter().for_each(|shift| follow(shift, &tokens, &fleet));
-            if !shifts.is_empty() {
-                info!(hub = %hub.name(), tokens = shifts.len(), "tokens of another hub are known here too");
-            }
-            Ok(revision)
-        }));
+    tokens: TokenPort,
+    fleet: FleetPort,
+) -> Result<Option<String>, String> {
+    let told = hub.ask_tokens(revision.as_deref()).await;
+    if let Err(InquiryError::Revoked { token, .. }) = &told {
+        // By it this hub would have been told so.
+        let shifts = tokens.revoke(token).await.map_err(|error| error.to_string())?;
+        shifts.iter().for_each(|shift| follow(shift, &tokens, &fleet));
     }
-
-    fn note(&mut self, answer: Result<Option<String>, String>, hub: &Hub) {
-        let hub = hub.name();
-        let fault = answer.as_ref().err().cloned();
-        if let Ok(revision) = answer {
-            self.revision = revision;
-        }
-        match &fault {
-            Some(fault) if self.fault.as_ref() != Some(fault) => {
-                warn!(%hub, fault, "another hub does not tell its tokens");
-            }
-            None if self.fault.is_some() => info!(%hub, "another hub tells its tokens again"),
-            _ => {}
-        }
-        self.fault = fault;
+    let Some((taken, told)) = told.map_err(|error| error.to_string())? else {
+        return Ok(revision);
+    };
+    let shifts = tokens.take_told(told).await.map_err(|error| error.to_string())?;
+    shifts.iter().for_each(|shift| follow(shift, &tokens, &fleet));
+    if !shifts.is_empty() {
+        info!(hub = %hub.name(), tokens = shifts.len(), "tokens of another hub are known here too");
     }
+    Ok(taken)
 }
 
 /// What a change of a token is for a server that is known here. One that is not yet gets its tags when it writes.

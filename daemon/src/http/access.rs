@@ -5,12 +5,15 @@
 //! - A change, and the stream, comes from a page of ours (Origin), or from no page.
 //! - Reading is free on a loopback address; anything else needs a right.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use warp::http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
 
-use super::{Token, reply::Problem};
+use super::{Tls, Token, reply::Problem};
 
 /// Name of the cookie that a signed-in browser has.
 pub(super) const COOKIE: &str = "bartizan_session";
@@ -52,7 +55,8 @@ pub struct Names {
     public: Option<Origin>,
     /// What the addresses of it begin with that people are given, if somebody said so.
     base: Option<String>,
-    encrypted: bool,
+    /// Whose certificate says what else it is called, where it speaks TLS by itself.
+    tls: Option<Arc<Tls>>,
 }
 
 /// Scheme, host and port: what browsers call an origin. Lower case.
@@ -77,16 +81,16 @@ impl Names {
         let public = public_url.and_then(Origin::parse);
         let base = public_url.map(|url| url.trim_end_matches('/').to_owned());
         let machine = machine.to_ascii_lowercase();
-        Self { listen, machine, public, base, encrypted: false }
+        Self { listen, machine, public, base, tls: None }
     }
 
     /// The same of a daemon that speaks TLS by itself.
-    pub fn encrypted(self) -> Self {
-        Self { encrypted: true, ..self }
+    pub fn with_tls(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     fn default_port(&self) -> u16 {
-        if self.encrypted { 443 } else { 80 }
+        if self.tls.is_some() { 443 } else { 80 }
     }
 
     /// What addresses begin with by which other machines reach us, such as `https://hub:9797`.
@@ -94,10 +98,12 @@ impl Names {
         if let Some(base) = &self.base {
             return base.clone();
         }
-        let scheme = if self.encrypted { "https" } else { "http" };
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
         match self.listen {
             every if every.ip().is_unspecified() => {
-                format!("{scheme}://{}:{}", self.machine, every.port())
+                let certified = self.tls.as_ref().and_then(|tls| tls.host());
+                let host = certified.as_ref().unwrap_or(&self.machine);
+                format!("{scheme}://{host}:{}", every.port())
             }
             one => format!("{scheme}://{one}"),
         }
@@ -139,6 +145,7 @@ impl Names {
                 let short = self.machine.split('.').next().unwrap_or_default();
                 name == "localhost"
                     || (!name.is_empty() && [short, &self.machine].contains(&&*name))
+                    || self.tls.as_ref().is_some_and(|tls| tls.is_for(&name))
             }
         }
     }
@@ -158,7 +165,7 @@ impl Names {
 
     /// Whether browsers reach us by nothing but https.
     fn is_https(&self) -> bool {
-        self.encrypted || self.public.as_ref().is_some_and(|public| public.scheme == "https")
+        self.tls.is_some() || self.public.as_ref().is_some_and(|public| public.scheme == "https")
     }
 }
 

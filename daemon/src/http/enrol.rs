@@ -133,7 +133,16 @@ async fn rename(name: &str, body: Bytes, context: Arc<Context>) -> Answered {
             format!("`{to}` is monitored already; choose another name, or remove it first");
         return Err(Problem::new(StatusCode::CONFLICT, "exists", detail));
     }
-    context.tokens.rename(&name, &to).await.map_err(refused)?;
+    let renamed = context.tokens.rename(&name, &to).await;
+    if let (Err(EnrolError::Unknown(_)), Some(token)) = (&renamed, context.tokens.feeding(&name)) {
+        let detail = format!(
+            "`{name}` came by token {} for `{}`, and has none of its own that could be given another name; \
+             rename it on its machine",
+            token.id, token.name
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, "no_own_token", detail));
+    }
+    renamed.map_err(refused)?;
     context.fleet.rename(&name, &to);
     removal::until_gone(&[&*name].into(), &context).await;
     tracing::info!(from = name, to, "server renamed");

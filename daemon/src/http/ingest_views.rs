@@ -36,6 +36,8 @@ struct TotalsView {
 #[derive(Serialize)]
 struct TokenView<'a> {
     id: &'a str,
+    /// The server that it is for, or a pattern of names; none where nobody knows it any more.
+    server: Option<&'a str>,
     #[serde(flatten)]
     totals: TotalsView,
     servers: usize,
@@ -45,14 +47,6 @@ struct TokenView<'a> {
     error: Option<&'a str>,
     error_ms: Option<i64>,
     error_code: Option<&'a str>,
-    clocks: Vec<ClockView<'a>>,
-}
-
-/// How far a server's clock is ahead of ours.
-#[derive(Serialize)]
-struct ClockView<'a> {
-    server: &'a str,
-    ahead_ms: i64,
 }
 
 impl PushView {
@@ -78,9 +72,9 @@ impl From<&Totals> for TotalsView {
 impl<'a> From<&'a Summary> for TokenView<'a> {
     fn from(summary: &'a Summary) -> Self {
         let last_error = summary.last_error.as_ref();
-        let clocks = summary.skews.iter();
         Self {
             id: &summary.token,
+            server: summary.server.as_deref(),
             totals: (&summary.totals).into(),
             servers: summary.servers,
             series: summary.series,
@@ -88,9 +82,6 @@ impl<'a> From<&'a Summary> for TokenView<'a> {
             error: last_error.map(|(_, _, detail)| &**detail),
             error_ms: last_error.map(|(at_ms, _, _)| *at_ms),
             error_code: last_error.map(|(_, code, _)| *code),
-            clocks: clocks
-                .map(|(server, ahead_ms)| ClockView { server, ahead_ms: *ahead_ms })
-                .collect(),
         }
     }
 }

@@ -86,6 +86,16 @@ impl Tls {
         self.used.load().facts.ends_ms
     }
 
+    /// Whether the certificate in use is for `host`, which is in lower case.
+    pub(super) fn is_for(&self, host: &str) -> bool {
+        self.used.load().facts.is_for(host)
+    }
+
+    /// The first host that the certificate in use names.
+    pub(super) fn host(&self) -> Option<String> {
+        self.used.load().facts.hosts.iter().find(|host| !host.contains('*')).cloned()
+    }
+
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.used.load().server.clone().into()
     }

@@ -16,7 +16,6 @@ use super::{
     pace::Pace,
     refusal::{Reason, Refusal},
     signals::OpenGaps,
-    skew::Skew,
     space::Space,
     summary::Totals,
 };
@@ -80,7 +79,6 @@ pub(super) struct Stream {
     pub(super) server: Arc<str>,
     pub(super) collector: Arc<str>,
     pub(super) pace: Pace,
-    pub(super) skew: Skew,
 }
 
 impl Account {
@@ -186,8 +184,7 @@ impl Tables {
         let (server, collector) = (self.name(server), self.name(collector));
         let place = StreamId(u32::try_from(self.streams.len()).unwrap_or(u32::MAX));
         self.places.entry(server.clone()).or_default().insert(collector.clone(), place);
-        let (pace, skew) = (Pace::new(former_ms), Skew::default());
-        self.streams.push(Stream { server, collector, pace, skew });
+        self.streams.push(Stream { server, collector, pace: Pace::new(former_ms) });
         Ok(place)
     }
 

@@ -299,7 +299,6 @@ impl<'a> Intake<'a> {
         let mut paced = Vec::new();
         for part in assembly.into_parts() {
             let Some(stream) = tables.streams.get_mut(part.stream.0 as usize) else { continue };
-            stream.skew.note(part.at_ms, now_ms);
             if stream.pace.note(part.at_ms) {
                 paced.push(part.stream);
             }

@@ -35,7 +35,6 @@ mod protobuf;
 mod push;
 mod refusal;
 mod signals;
-mod skew;
 mod space;
 pub mod summary;
 #[cfg(test)]

@@ -49,9 +49,6 @@ const TURN: Duration = Duration::from_secs(30);
 /// When a sender may come again that the store had to turn away.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 
-/// Servers that a summary names because of their clocks.
-const SKEWS_MAX: usize = 100;
-
 /// Where writers are let in. Cheap to clone; threads: any.
 #[derive(Debug, Clone)]
 pub struct Ingest(Arc<Inner>);
@@ -156,6 +153,11 @@ impl Ingest {
             let accounts = lock(&ingest.0.accounts).all();
             let mut summaries: Vec<_> =
                 accounts.iter().map(|(id, account)| summary(id, account)).collect();
+            let named = ingest.0.tokens.all().into_iter().map(|token| (token.id, token.name));
+            let mut named: HashMap<_, _> = named.collect();
+            for summary in &mut summaries {
+                summary.server = named.remove(&*summary.token);
+            }
             summaries.sort_by(|one, other| one.token.cmp(&other.token));
             summaries
         });
@@ -359,25 +361,14 @@ fn summary(id: &str, account: &Account) -> Summary {
         (facts.totals, facts.last_ms, facts.last_error.clone())
     };
     let tables = account.tables();
-    let mut skews: HashMap<&str, i64> = HashMap::new();
-    for stream in &tables.streams {
-        if let Some(ahead_ms) = stream.skew.ahead_ms() {
-            let of_server = skews.entry(&stream.server).or_insert(ahead_ms);
-            *of_server = (*of_server).max(ahead_ms);
-        }
-    }
-    let mut skews: Vec<(String, i64)> =
-        skews.into_iter().map(|(server, ahead_ms)| (server.to_owned(), ahead_ms)).collect();
-    skews.sort_by_key(|(server, ahead_ms)| (std::cmp::Reverse(ahead_ms.abs()), server.clone()));
-    skews.truncate(SKEWS_MAX);
     Summary {
         token: id.to_owned(),
+        server: None,
         totals,
         servers: tables.servers(),
         series: tables.written.len(),
         last_ms,
         last_error: last_error.map(|(at_ms, reason, words)| (at_ms, reason.code(), words)),
-        skews,
     }
 }
 

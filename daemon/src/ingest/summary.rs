@@ -22,6 +22,8 @@ pub struct Totals {
 pub struct Summary {
     /// What the token is called.
     pub token: String,
+    /// The server that it is for, or a pattern of names.
+    pub server: Option<String>,
     /// What it has brought since the start.
     pub totals: Totals,
     /// Servers that it has written.
@@ -32,6 +34,4 @@ pub struct Summary {
     pub last_ms: i64,
     /// The last refusal: when, its code, its words.
     pub last_error: Option<(i64, &'static str, String)>,
-    /// The servers whose clocks are furthest from ours, and how far ahead they are.
-    pub skews: Vec<(String, i64)>,
 }

@@ -249,8 +249,18 @@ impl Server {
     }
 
     /// Why it is in that state.
-    pub(super) fn reason(&self, now_ms: i64) -> Option<&'static str> {
-        self.state(now_ms).reason(self.status.interval_ms)
+    pub(super) fn reason(&self, now_ms: i64) -> Option<String> {
+        let state = self.state(now_ms);
+        let general = state.reason(self.status.interval_ms)?;
+        if let Some(hub) = &self.status.hub {
+            return Some(format!("it writes to {hub}"));
+        }
+        if self.last_seen_ms().is_none() && state == ServerState::Unknown {
+            return Some("nothing has come of it yet".into());
+        }
+        // A collector that says why knows more than the clock.
+        let why = self.silent.iter().next().map(|(collector, why)| format!("{collector}: {why}"));
+        why.or_else(|| Some(general.into()))
     }
 
     /// Whether every sample is within its limit; `None` where that is not known.

@@ -126,6 +126,8 @@ pub struct ServerStatus {
     /// Time of its newest sample as far as it is known besides those that are shown, from before a restart or
     /// from samples that came too late to be shown; by our clock.
     pub seen_ms: Option<i64>,
+    /// The other hub that hears of it, where this one does not.
+    pub hub: Option<Arc<str>>,
 }
 
 /// How a server's samples come here.

@@ -75,7 +75,7 @@ pub struct ServerView {
     /// Whether every sample is within its limit; `None` if something is unknown.
     pub normal: Option<bool>,
     /// Why it is in that state; `None` while it is well.
-    pub reason: Option<&'static str>,
+    pub reason: Option<String>,
     /// Time of its newest sample, by our clock as far as the difference is known.
     pub last_seen_ms: Option<i64>,
     /// How its samples come here.

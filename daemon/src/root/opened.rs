@@ -125,8 +125,8 @@ impl Opened {
         let control = http::bind_control(&state.join("control.sock"))?;
         let token = Token::load_or_create(&state)?;
         let mut names = Names::new(address, &this_machine, config.http.public_url.as_deref());
-        if tls.is_some() {
-            names = names.encrypted();
+        if let Some(tls) = &tls {
+            names = names.with_tls(tls.clone());
         }
         let scheme = config.http.scheme();
         info!(%address, scheme, state = %state.display(), "listening");

@@ -325,17 +325,17 @@ impl Server {
             origin: self.origin,
             skew_ms: self.skew_ms,
             seen_ms: self.seen_ms,
+            hub: self.health.hub(now).cloned(),
         };
         if status.state == ServerState::Offline {
             // One that is not taken is told again with the next tick.
             let _ = self.findings.try_send(Finding::Offline(self.seen_ms));
         }
-        let hub = self.health.hub(now);
-        if hub.is_some() {
+        if status.hub.is_some() {
             // As above.
             let _ = self.findings.try_send(Finding::Elsewhere);
         }
-        let detail = hub.map(|hub| format!("writes to {hub}"));
+        let detail = status.hub.as_ref().map(|hub| format!("writes to {hub}"));
         let detail = detail.as_deref().or(status.state.reason(status.interval_ms));
         self.node.set_detail(detail);
         let told = self.told.as_ref();

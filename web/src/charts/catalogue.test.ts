@@ -24,6 +24,28 @@ test('groups come in the design order and no series is lost', () => {
   expect(drawn.sort()).toEqual(rows.map((one) => one.metric).filter((metric) => metric !== 'host_info' && metric !== 'cpu_cores').sort());
 });
 
+test('what an exporter says of itself comes last of its collector', () => {
+  const metrics = ['go_goroutines', 'node_entropy_bits', 'scrape_samples', 'process_open_fds', 'go', 'promhttp_requests', 'node_time_seconds', 'python_info'];
+  const charts = catalogue(metrics.map((metric) => row(metric, 'scrape-9100')), [], en)[0]!.charts;
+  expect(charts.map((chart) => chart.id)).toEqual(
+    ['node_entropy_bits', 'go', 'node_time_seconds', 'go_goroutines', 'scrape_samples', 'process_open_fds', 'promhttp_requests', 'python_info'],
+  );
+});
+
+test('lines are named by what tells them apart, a single one not by where it was scraped', () => {
+  const spec: ChartSpec = { id: 'm', title: '', metrics: ['m'], labels: {}, hidden: [], unit: '', intervalMs: 1_000 };
+  const names = (chart: ChartSpec, ...all: Record<string, string>[]) =>
+    draw(chart, all.map((labels) => ({ metric: 'm', labels, unit: '', resolutionMs: 1_000, points: [], gaps: [] })), new Map(), [0, 1], 0, en).lines.map((line) => line.name);
+  const place = { instance: '127.0.0.1:9860', job: 'scrape-9860' };
+  expect(names(spec, { ...place, reason: 'late' }, { ...place, reason: 'malformed' })).toEqual(['late', 'malformed']);
+  expect(names(spec, { ...place, mount: '/' })).toEqual(['/']);
+  expect(names(spec, place)).toEqual(['m']);
+  expect(names(spec, { ...place, instance: 'a' }, { ...place, instance: 'b' })).toEqual(['a', 'b']);
+  expect(names(spec, place, { ...place, cpu: '0' }).sort()).toEqual(['0', 'm']);
+  expect(names({ ...spec, labels: { device: 'sda' } }, { device: 'sda', kind: 'x' })).toEqual(['x']);
+  expect(names(spec)).toEqual([]);
+});
+
 test('each interface has its chart, and those without hardware are left out unless asked', () => {
   const rows = ['eth0', 'veth9'].flatMap((name) => [
     row('network_receive_bytes_total', 'network', { interface: name }),

@@ -4,7 +4,8 @@
  * The order is the design's: CPU, load, memory, disk space, disk I/O, network,
  * temperatures, then whatever other collectors bring, under their name. Every
  * series finds a place: one that no entry names gets a chart of its own at the
- * end of its collector's group. `host_info` and `cpu_cores` are not drawn; they are the header.
+ * end of its collector's group, and what an exporter says of itself comes last
+ * of all there. `host_info` and `cpu_cores` are not drawn; they are the header.
  */
 import type { Dictionary } from '../i18n/dictionary';
 import type { LiveSeries } from '../state/rows';
@@ -91,6 +92,10 @@ const ENTRIES: readonly Entry[] = [
 const GROUPS: readonly FixedGroup[] = ['cpu', 'load', 'memory', 'disk', 'io', 'network', 'temperature'];
 const PLACED = new Set([...ENTRIES.flatMap((entry) => entry.metrics), 'host_info', 'cpu_cores']);
 
+/** What a scrape says of itself, and an exporter of its own process. */
+const OWN = /^(scrape|go|process|promhttp|python)_/;
+const isOwn = (chart: ChartSpec): number => Number(OWN.test(chart.id));
+
 /** What a metric is called inside its chart, where a short word exists. */
 export function metricName(metric: string, names: Names): string | null {
   const words: Readonly<Record<string, string>> = {
@@ -169,7 +174,7 @@ export function catalogue(series: readonly LiveSeries[], hidden: readonly string
   }
   return [...groups]
     .filter(([, charts]) => charts.length > 0)
-    .map(([id, charts]) => ({ id, charts, title: titleOf(id, words) }));
+    .map(([id, charts]) => ({ id, charts: charts.sort((a, b) => isOwn(a) - isOwn(b)), title: titleOf(id, words) }));
 }
 
 function titleOf(group: string, words: Dictionary): string {

@@ -68,6 +68,7 @@ export function draw(
     return byMetric || modeRank(x) - modeRank(y) || a.localeCompare(b, undefined, { numeric: true });
   });
 
+  const unsaid = unsaidOf(spec, ordered.map(([, track]) => track));
   const gaps: Gap[] = [];
   const lines = ordered.map(([key, track], hue): Line => {
     const tail = tails.get(key);
@@ -76,7 +77,7 @@ export function draw(
     const recorded = [...track.gaps, ...(tail?.gaps ?? [])].sort((a, b) => a.from - b.from);
     const mine = gapsOf(points, recorded, Math.max(track.resolutionMs, spec.intervalMs), span[1]);
     gaps.push(...mine);
-    return { key, hue, name: nameOf(spec, track, words), points: broken(points, mine), resolutionMs: track.resolutionMs, latest: tail?.samples.at(-1) ?? null };
+    return { key, hue, name: nameOf(spec, track, unsaid, words), points: broken(points, mine), resolutionMs: track.resolutionMs, latest: tail?.samples.at(-1) ?? null };
   });
   const [times, columns] = align(lines.map((line) => line.points));
   return {
@@ -95,9 +96,16 @@ function modeRank(track: Track): number {
   return MODES.indexOf(track.labels['mode'] ?? '');
 }
 
-function nameOf(spec: ChartSpec, track: Track, words: Dictionary): string {
+/** Labels that tell no line from another: what all have alike, and of a single line where it was scraped. */
+function unsaidOf(spec: ChartSpec, tracks: readonly Track[]): ReadonlySet<string> {
+  const { labels } = tracks[0] ?? spec;
+  const alike = Object.keys(labels).filter((key) => tracks.every((track) => track.labels[key] === labels[key]));
+  return new Set([...EXTRA_LABELS, ...(tracks.length > 1 ? alike : ['instance', 'job', ...Object.keys(spec.labels)])]);
+}
+
+function nameOf(spec: ChartSpec, track: Track, unsaid: ReadonlySet<string>, words: Dictionary): string {
   const metric = metricName(track.metric, words.name);
-  const labels = Object.entries(track.labels).filter(([key]) => !(key in spec.labels) && !EXTRA_LABELS.has(key));
+  const labels = Object.entries(track.labels).filter(([key]) => !unsaid.has(key));
   const values = labels.map(([, value]) => value).join(' ');
   if (values === '') return metric ?? track.metric;
   return spec.metrics.length > 1 && metric ? `${values} ${metric}` : values;

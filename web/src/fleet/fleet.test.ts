@@ -56,12 +56,12 @@ test('a target that loses samples or is held is never fine', () => {
 test('what an older or newer hub does not say is unknown, not zero', () => {
   expect(targetsOf({ targets: [{ name: 'hub' }] })[0]).toMatchObject({ lagMs: null, lagBytes: null, error: null, errorMs: null });
   expect(targetsOf({})).toEqual([]);
-  expect(sendersOf({ tokens: [{ id: 'a1' }] })[0]).toMatchObject({ id: 'a1', servers: null, series: null, lastMs: null, error: null, refused: [] });
+  expect(sendersOf({ tokens: [{ id: 'a1' }] })[0]).toMatchObject({ id: 'a1', server: null, servers: null, series: null, lastMs: null, error: null, refused: [] });
 });
 
 test('refusals of a sender are named, most first, with the words of the last one', () => {
   const refusal = { error_ms: 7, error: 'the token may not write db-1' };
-  const [sender] = sendersOf({ tokens: [{ id: 'a', servers: 12, samples: 5, refused: { late: 2, future: 9, rate: 0 }, ...refusal }] });
-  expect(sender).toMatchObject({ servers: 12, stored: 5, error: 'the token may not write db-1', errorMs: 7 });
+  const [sender] = sendersOf({ tokens: [{ id: 'a', server: 'web-*', servers: 12, samples: 5, refused: { late: 2, future: 9, rate: 0 }, ...refusal }] });
+  expect(sender).toMatchObject({ server: 'web-*', servers: 12, stored: 5, error: 'the token may not write db-1', errorMs: 7 });
   expect(sender!.refused).toEqual([['future', 9], ['late', 2]]);
 });

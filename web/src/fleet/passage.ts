@@ -25,6 +25,8 @@ export interface Target {
 /** Somebody who writes into this node, known by a token. */
 export interface Sender {
   readonly id: string;
+  /** The name or pattern that the token is for; null where nothing says. */
+  readonly server: string | null;
   readonly servers: number | null;
   readonly series: number | null;
   readonly stored: number;
@@ -71,6 +73,7 @@ export function sendersOf(answer: unknown): Sender[] {
     );
     return {
       id: text(one['id']) ?? '',
+      server: text(one['server']),
       servers: number(one['servers']),
       series: number(one['series']),
       stored: number(one['samples']) ?? 0,

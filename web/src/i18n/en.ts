@@ -79,6 +79,7 @@ export const en = {
     virtual: (n: number) => `Show virtual interfaces (${n})`,
     previous: 'Previous server',
     next: 'Next server',
+    silent: 'Nothing has come from this server yet',
     noSeries: 'No series yet: the collectors have not delivered their first reading.',
     fullest: 'fullest',
     hottest: 'Temperature, highest',

@@ -77,6 +77,7 @@ export const zh: Dictionary = {
     virtual: (n) => `显示虚拟网卡（${n}）`,
     previous: '上一台服务器',
     next: '下一台服务器',
+    silent: '尚未收到该服务器的数据',
     noSeries: '还没有数据：采集器尚未送来第一次读数。',
     fullest: '最满',
     hottest: '最高温度',

@@ -8,6 +8,9 @@ import type { Cell, Row } from '../stream/frames';
 import type { Table } from '../stream/reducer';
 import { labels, number, oneOf, readerOf, text, type Reader } from './cells';
 
+/** How often samples are taken to come where the hub does not know: its own limit is then 30 s, and a little more. */
+export const PRESUMED_MS = 10_001;
+
 /** How a server's samples come here. */
 export const ORIGINS = ['local', 'remote', 'scrape'] as const;
 export type Origin = (typeof ORIGINS)[number];
@@ -91,7 +94,7 @@ function wallServer(name: string, row: Row, read: Reader): WallServer {
     name,
     state: stateOf(read(row, 'state')),
     lastSeenMs: number(read(row, 'last_seen_ms')),
-    intervalMs: number(read(row, 'interval_ms')) ?? 1_000,
+    intervalMs: number(read(row, 'interval_ms')) ?? PRESUMED_MS,
     up: number(read(row, 'up')) ?? 0,
     down: number(read(row, 'down')) ?? 0,
     incidents: number(read(row, 'incidents')) ?? 0,
@@ -122,7 +125,7 @@ export function liveSeries(table: Table): LiveSeries[] {
     unit: text(read(row, 'unit')) ?? '',
     kind: text(read(row, 'kind')) ?? 'gauge',
     collector: text(read(row, 'collector')) ?? '',
-    intervalMs: number(read(row, 'interval_ms')) ?? 1_000,
+    intervalMs: number(read(row, 'interval_ms')) ?? PRESUMED_MS,
     atMs: number(read(row, 'at')),
     value: number(read(row, 'value')),
     gap: text(read(row, 'gap')),

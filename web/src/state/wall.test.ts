@@ -77,3 +77,9 @@ test('a row that has not changed is the same server, and what the hub does not s
   expect(same).toBe(first);
   expect(other).toMatchObject({ origin: null, skewMs: null });
 });
+
+test('a server of an unknown pace is judged by the limit of the hub, 30 s', () => {
+  const rows = new Map([['a', ['up', null, 1_000]]]);
+  const [server] = wallServers({ seq: 1, at: 1, cols: ['state', 'interval_ms', 'last_seen_ms'], rows, stale: false });
+  expect([31_000, 31_004].map((nowMs) => shown(server!, nowMs).state)).toEqual(['up', 'unknown']);
+});

@@ -92,6 +92,7 @@ impl Rig {
     }
 
     async fn start(limits: Limits, listen: &str, tls: Option<Tls>, tokens: TokenPort) -> Self {
+        let tls = tls.map(Arc::new);
         let state = tempfile::tempdir().unwrap();
         let token = Token::load_or_create(state.path()).unwrap();
         let listener = bind(listen.parse().unwrap()).unwrap();
@@ -114,7 +115,10 @@ impl Rig {
         let arguments = HttpArguments {
             listener: listeners.0.clone(),
             control: listeners.1.clone(),
-            names: if tls.is_some() { names.encrypted() } else { names },
+            names: match &tls {
+                Some(tls) => names.with_tls(tls.clone()),
+                None => names,
+            },
             token: token.clone(),
             live: live.reader(),
             history: Arc::new(FakeHistory(asked.clone())),
@@ -123,7 +127,7 @@ impl Rig {
             alerts: alert.desk(),
             tokens: tokens.clone(),
             fleet: fleet.clone(),
-            tls: tls.map(Arc::new),
+            tls,
             ingest,
             tree,
             assets: asset,
@@ -167,6 +171,7 @@ impl Rig {
             origin: Origin::Local,
             skew_ms: None,
             seen_ms: None,
+            hub: None,
         }));
         let series = Series {
             server: name.into(),

@@ -15,12 +15,14 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use warp::http::Request;
 
 use super::rig::{DEADLINE, Rig, exchange};
 use crate::{
     config::{CertificateFacts, TlsConfig},
     http::{
-        Tls,
+        Names, Tls, Token,
+        access::{Access, Peer},
         messages::{HttpMessage, Limits},
         tls::Look,
     },
@@ -28,6 +30,7 @@ use crate::{
 
 const AUTHORITY: &str = include_str!("certificates/authority.pem");
 const ONE: &str = include_str!("certificates/one.pem");
+const NAMED: &str = include_str!("certificates/named.pem");
 const TWO: &str = include_str!("certificates/two.pem");
 const EXPIRED: &str = include_str!("certificates/expired.pem");
 const CLIENT: &str = include_str!("certificates/client.pem");
@@ -47,6 +50,30 @@ async fn a_request_is_answered_over_tls_and_its_cookie_is_for_tls_alone() {
     let signin = format!("GET /signin?token={} HTTP/1.1\r\nhost: {}\r\n", rig.token, rig.address);
     let reply = exchange(connect(rig.address, None).await.unwrap(), &signin, "").await;
     assert!(reply.header("set-cookie").unwrap().contains("; Secure"), "{reply:?}");
+}
+
+#[test]
+fn it_is_called_as_its_certificate_says() {
+    let files = Files::new();
+    files.write(NAMED);
+    let listen = "0.0.0.0:9797".parse().unwrap();
+    let names = Names::new(listen, "vm", None).with_tls(Arc::new(files.load()));
+    assert_eq!(names.url(), "https://hub.example.org:9797");
+    let token = Token::load_or_create(files.folder.path()).unwrap();
+    let access = Access { names, token };
+    for (host, is_ours) in [
+        ("hub.example.org:9797", true),
+        ("db.MON.example.org:9797", true),
+        ("vm:9797", true),
+        ("hub.example.org", false),
+        ("a.db.mon.example.org:9797", false),
+        ("mon.example.org:9797", false),
+        ("other.example.org:9797", false),
+    ] {
+        let request = Request::builder().uri("/api/v1/health").header("host", host).body(());
+        let judged = access.judge(&request.unwrap().into_parts().0, Peer::Tcp(listen));
+        assert_eq!(judged.is_ok(), is_ours, "{host}");
+    }
 }
 
 #[tokio::test]

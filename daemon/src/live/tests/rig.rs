@@ -55,6 +55,7 @@ impl Rig {
             origin: Origin::Local,
             skew_ms: None,
             seen_ms: None,
+            hub: None,
         }));
     }
 
