@@ -9,12 +9,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use reqwest::{Client, ClientBuilder, redirect};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 use tokio::task::spawn_blocking;
+
+/// How the daemon calls itself.
+const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
 
 /// What we show of ourselves to who asks: our certificate and those that lead to its authority, and its key.
 pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -134,7 +138,7 @@ pub(crate) fn client(
 }
 
 /// TLS that trusts the system's authorities and `own`, and shows `identity` to who asks. Waits for the disk.
-pub(crate) fn client_of(
+fn client_of(
     own: Vec<CertificateDer<'static>>,
     identity: Option<Identity>,
 ) -> Result<ClientConfig, rustls::Error> {
@@ -143,6 +147,26 @@ pub(crate) fn client_of(
         Arc::make_mut(&mut roots).add_parsable_certificates(own);
     }
     sharing(roots, identity)
+}
+
+/// The beginnings of a client over TLS that trusts the system's authorities and `own`, and shows `identity` to who asks.
+/// Where nothing is `encrypted`, the system's authorities, of which there are hundreds, are not read. Waits for the disk.
+pub(crate) fn asking(
+    encrypted: bool,
+    own: Vec<CertificateDer<'static>>,
+    identity: Option<Identity>,
+) -> Result<ClientBuilder, String> {
+    let tls = if encrypted { client_of(own, identity) } else { client(&[]) };
+    Ok(asking_over(tls.map_err(|error| format!("failed to set up TLS: {error}"))?))
+}
+
+/// The beginnings of a client over `tls`: it says who we are, goes where it is told, and nowhere else.
+pub(crate) fn asking_over(tls: ClientConfig) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(USER_AGENT)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
 }
 
 /// TLS that trusts `roots`, and shows `identity` to who asks. Brings its own cryptography, whatever the process has

@@ -6,7 +6,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode, Url,
     header::{self, HeaderValue},
-    redirect,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -31,8 +30,6 @@ struct Limits {
 const SEEN: Limits = Limits { time: Duration::from_secs(3), bytes: 8 << 20 };
 /// As many tokens as there may be, with names and tags of some thousand bytes each.
 const TOKENS: Limits = Limits { time: Duration::from_secs(20), bytes: 64 << 20 };
-/// How the daemon calls itself.
-const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
 
 /// Another hub.
 pub(super) struct Hub {
@@ -248,13 +245,7 @@ impl Hub {
 /// A client by what the files hold now, and how it says who we are. Waits for the disk.
 fn make(access: &Access, encrypted: bool) -> Result<Made, String> {
     let Papers { authorization, authorities, identity } = access.papers()?;
-    // Of the system's authorities there are hundreds to be read, which a hub without TLS does not need.
-    let tls = if encrypted { trust::client_of(authorities, identity) } else { trust::client(&[]) };
-    let client = Client::builder()
-        .tls_backend_preconfigured(tls.map_err(|error| format!("failed to set up TLS: {error}"))?)
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
+    let client = trust::asking(encrypted, authorities, identity)?
         .pool_max_idle_per_host(1)
         .build()
         .map_err(|error| format!("failed to set up HTTP: {}", trust::cause(&error)))?;

@@ -14,7 +14,6 @@ use reqwest::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
         LOCATION, RETRY_AFTER,
     },
-    redirect,
 };
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -25,8 +24,6 @@ use crate::{
     trust::{self, Remade},
 };
 
-/// How the daemon calls itself.
-const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
 /// How long a connection may take to come about.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Most that is read of an answer, and most that is repeated of it.
@@ -125,17 +122,8 @@ impl Caller {
 /// A client by what the files hold now, and how it says who we are. Waits for the disk.
 fn make(config: &ForwardConfig) -> Result<(Client, Option<HeaderValue>), String> {
     let Papers { authorization, authorities, identity } = config.access.papers()?;
-    // Of the system's authorities there are hundreds to be read.
-    let tls = if config.urls.iter().any(|url| url.starts_with("https:")) {
-        trust::client_of(authorities, identity)
-    } else {
-        trust::client(&[])
-    };
-    let client = Client::builder()
-        .tls_backend_preconfigured(tls.map_err(|error| format!("failed to set up TLS: {error}"))?)
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
+    let encrypted = config.urls.iter().any(|url| url.starts_with("https:"));
+    let client = trust::asking(encrypted, authorities, identity)?
         .connect_timeout(CONNECT_LIMIT)
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(IDLE_MAX)

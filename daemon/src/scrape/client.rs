@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use reqwest::{
     Client, RequestBuilder,
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue},
-    redirect,
 };
 
 use super::{page::Format, resolver::Resolver};
@@ -14,8 +13,6 @@ use crate::{
     trust::{self, Remade},
 };
 
-/// How the daemon calls itself.
-const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
 /// A connection is kept for the next reading, if that is not too far away.
 const IDLE_MIN: Duration = Duration::from_secs(30);
 
@@ -60,19 +57,7 @@ impl Door {
 impl Terms {
     fn open(&self) -> Result<(Client, Option<HeaderValue>), String> {
         let Papers { authorization, authorities, identity } = self.access.papers()?;
-        // Of the system's authorities there are hundreds to be read.
-        let tls = if self.url.starts_with("https:") {
-            trust::client_of(authorities, identity)
-        } else {
-            trust::client(&[])
-        };
-        let client = Client::builder()
-            .tls_backend_preconfigured(
-                tls.map_err(|error| format!("failed to set up TLS: {error}"))?,
-            )
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
+        let client = trust::asking(self.url.starts_with("https:"), authorities, identity)?
             .dns_resolver(Arc::new(Resolver))
             .pool_max_idle_per_host(1)
             .pool_idle_timeout((self.interval * 2).max(IDLE_MIN))

@@ -6,7 +6,6 @@ use lettre::message::header::{Date, Header};
 use reqwest::{
     Client, Method, StatusCode, Url,
     header::{HeaderMap, LOCATION, RETRY_AFTER},
-    redirect,
 };
 use rustls::pki_types::CertificateDer;
 use tokio::{
@@ -17,8 +16,6 @@ use tokio::{
 use super::{Limits, Verdict, address::origin, trust::Trust};
 use crate::{alert::notice::Outcome, trust};
 
-/// How the daemon calls itself.
-const USER_AGENT: &str = concat!("Bartizan/", env!("CARGO_PKG_VERSION"));
 /// Most that is read of an answer's body.
 const BODY_MAX: usize = 64 * 1024;
 /// Longest that the other side is believed to want to be left alone.
@@ -136,11 +133,7 @@ impl Asker {
         let tls = trust::client(&trust::with_system(own.clone()).await);
         let tls =
             tls.map_err(|error| Verdict::misconfigured(format!("failed to set up TLS: {error}")))?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
+        let client = trust::asking_over(tls)
             // A kept connection that turns out to be dead says nothing of what has arrived.
             .pool_max_idle_per_host(0)
             .connect_timeout(self.limits.silence)
