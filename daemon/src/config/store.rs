@@ -17,17 +17,29 @@ pub struct StoreConfig {
     pub retention: Retention,
 }
 
-/// Age at which samples are deleted.
+/// Age at which samples, and what they come to, are deleted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retention {
     /// Samples as they were read.
     pub raw: Duration,
+    /// What they come to by the minute.
+    pub minute: Duration,
+    /// What they come to by the hour.
+    pub hour: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+        // A year is that of the Julian calendar, as durations are written.
+        let hour = Duration::from_secs(5 * 31_557_600);
+        Self { raw: days(7), minute: days(90), hour }
+    }
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        let raw = Duration::from_secs(7 * 24 * 60 * 60);
-        Self { path: None, max_bytes: 4 << 30, retention: Retention { raw } }
+        Self { path: None, max_bytes: 4 << 30, retention: Retention::default() }
     }
 }
 
@@ -43,7 +55,9 @@ impl StoreConfig {
                 .value("max_bytes", |value| value::size(value, Self::MAX_BYTES_MIN))
                 .unwrap_or(default.max_bytes),
             retention: section.table("retention", |section| Retention {
-                raw: section.value("raw", raw).unwrap_or(default.retention.raw),
+                raw: section.value("raw", age).unwrap_or(default.retention.raw),
+                minute: section.value("minute", age).unwrap_or(default.retention.minute),
+                hour: section.value("hour", age).unwrap_or(default.retention.hour),
             }),
         }
     }
@@ -56,7 +70,7 @@ fn folder(value: &DeValue<'_>) -> Result<PathBuf, String> {
     }
 }
 
-fn raw(value: &DeValue<'_>) -> Result<Duration, String> {
+fn age(value: &DeValue<'_>) -> Result<Duration, String> {
     const HOUR: Duration = Duration::from_secs(60 * 60);
     const YEARS_100: Duration = Duration::from_secs(100 * 31_557_600);
     value::duration(value, HOUR, YEARS_100)

@@ -26,7 +26,7 @@ pub use frame::{Frame, Gap, Sample};
 pub use labels::Labels;
 pub use name::{SERVER_NAME_MAX, check_server_name, check_server_pattern};
 pub use naming::{kind_by_name, unit_by_name};
-pub use rate::{Rate, RateOf};
+pub use rate::{Growth, Rate, RateOf};
 
 use std::sync::Arc;
 

@@ -21,6 +21,15 @@ pub enum RateOf {
     Unknown,
 }
 
+/// How much a counter grew between two samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Growth {
+    /// By how much, never negative.
+    pub increase: f64,
+    /// In how many milliseconds, never none.
+    pub elapsed_ms: i64,
+}
+
 impl RateOf {
     /// The rate per second, where there is one.
     pub fn per_second(self) -> Option<f64> {
@@ -45,24 +54,36 @@ impl Rate {
     /// than one hundredth is no restart but a correction, as some drivers make
     /// them, and counts as standing still.
     pub fn next(&mut self, at_ms: i64, value: f64, interval_ms: u32) -> RateOf {
-        let before = std::mem::replace(self, Self { at_ms, value });
-        let elapsed_ms = at_ms - before.at_ms;
-        if elapsed_ms <= 0 || elapsed_ms > 3 * i64::from(interval_ms).max(1) {
+        let before = self.value;
+        let Some(Growth { increase, elapsed_ms }) = self.grow(at_ms, value, interval_ms) else {
             return RateOf::Unknown;
+        };
+        let rate = increase / (elapsed_ms as f64 / 1000.0);
+        if is_reset(before, value) { RateOf::Reset(rate) } else { RateOf::PerSecond(rate) }
+    }
+
+    /// What [`next`](Self::next) makes a rate of: how much it grew, and in which time.
+    pub fn grow(&mut self, at_ms: i64, value: f64, interval_ms: u32) -> Option<Growth> {
+        let before = std::mem::replace(self, Self { at_ms, value });
+        let elapsed_ms = at_ms.saturating_sub(before.at_ms);
+        if elapsed_ms <= 0 || elapsed_ms > 3 * i64::from(interval_ms).max(1) {
+            return None;
         }
         if !value.is_finite() || !before.value.is_finite() {
-            return RateOf::Unknown;
+            return None;
         }
-        let seconds = elapsed_ms as f64 / 1000.0;
-        let grown = value - before.value;
-        if grown >= 0.0 {
-            RateOf::PerSecond(grown / seconds)
-        } else if value >= before.value * 0.99 {
-            RateOf::PerSecond(0.0)
+        let increase = if is_reset(before.value, value) {
+            value.max(0.0)
         } else {
-            RateOf::Reset(value.max(0.0) / seconds)
-        }
+            (value - before.value).max(0.0)
+        };
+        Some(Growth { increase, elapsed_ms })
     }
+}
+
+/// Whether a counter has started again from zero.
+fn is_reset(before: f64, value: f64) -> bool {
+    value < before && value < before * 0.99
 }
 
 #[cfg(test)]

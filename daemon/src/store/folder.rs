@@ -11,7 +11,10 @@ use rustix::fs::{FlockOperation, flock};
 use super::StoreError;
 
 /// The newest version of the folder that this daemon knows, and writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest that is read: nothing but the number has to change, since every segment says its own version, and what
+/// came with the second version is made as soon as there is time.
+const VERSION_LEAST: u32 = 1;
 
 /// The state folder, held against other daemons for as long as this lives.
 #[derive(Debug)]
@@ -78,15 +81,21 @@ fn check_version(path: &Path) -> Result<(), StoreError> {
     let file = path.join("VERSION");
     match fs::read_to_string(&file) {
         Ok(found) if found.trim() == VERSION.to_string() => Ok(()),
+        Ok(found) if found.trim() == VERSION_LEAST.to_string() => {
+            tracing::info!(path = %path.display(), from = VERSION_LEAST, to = VERSION, "store folder goes on in a newer version");
+            write_version(&file).map_err(unusable)
+        }
         Ok(found) => {
             let found = found.trim().chars().take(40).collect();
             Err(StoreError::Version { path: path.to_owned(), found, known: VERSION })
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            replace(&file, format!("{VERSION}\n").as_bytes()).map_err(unusable)
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => write_version(&file).map_err(unusable),
         Err(error) => Err(unusable(error)),
     }
+}
+
+fn write_version(file: &Path) -> io::Result<()> {
+    replace(file, format!("{VERSION}\n").as_bytes())
 }
 
 /// Puts `content` in the place of `file` so that at any moment either the old

@@ -9,7 +9,7 @@
 //! knows, and frames that are in both are recognised by their time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -18,15 +18,20 @@ use super::{
     StoreError, checkpoint,
     folder::bytes_below,
     gaps::Stretch,
-    groups::{days_of, groups_of},
     heads::Chunk,
-    segment::{SEGMENT_MAX, SegmentFacts, SegmentWriter, segment_path},
-    shared::{Shared, remove_if_there},
+    retention,
+    sealing::{self, Picked, pick},
+    segment::SegmentFacts,
+    shared::Shared,
     state::{Changes, SERIES_TOGETHER},
     state_thread::{StateRequests, StateThread},
-    table::{StreamEnd, Table},
+    table::StreamEnd,
+    tier::Tier,
 };
-use crate::series::{Series, SeriesId};
+use crate::{
+    config::Retention,
+    series::{Series, SeriesId},
+};
 
 /// Rows that make a full block.
 pub(super) const BLOCK_ROWS: usize = 1024;
@@ -42,11 +47,8 @@ pub(super) struct Keeper {
     shared: Arc<Shared>,
     store: u128,
     state: StateThread,
-    next_segment: u64,
     /// The series as the state has them.
     indexed_series: Vec<Option<Arc<Series>>>,
-    /// What the state has not been told yet.
-    unindexed: Vec<SegmentFacts>,
     /// When the folder was measured, unless its state was written since.
     measured: Option<Instant>,
 }
@@ -54,26 +56,20 @@ pub(super) struct Keeper {
 /// How often the folder is measured though only the log was written to.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
 
-/// Closed chunks to be sealed, of one collector.
-#[derive(Debug)]
-pub(super) struct Picked {
-    place: usize,
-    end: StreamEnd,
-    chunks: Vec<Arc<Chunk>>,
-}
-
 impl Keeper {
-    /// A keeper whose next segment is `next_segment`; `series` are those that the
-    /// state has, by number, and `unindexed` segments that it does not have.
+    /// A keeper; `indexed_series` are those that the state has, by number.
     pub(super) fn new(
         shared: Arc<Shared>,
         store: u128,
         state: StateThread,
-        next_segment: u64,
         indexed_series: Vec<Option<Arc<Series>>>,
-        unindexed: Vec<SegmentFacts>,
     ) -> Self {
-        Self { shared, store, state, next_segment, indexed_series, unindexed, measured: None }
+        Self { shared, store, state, indexed_series, measured: None }
+    }
+
+    /// Which store it is.
+    pub(super) fn store(&self) -> u128 {
+        self.store
     }
 
     /// A way to keep things of others in the state.
@@ -89,9 +85,9 @@ impl Keeper {
 
     /// Seals closed chunks: all of them, or those of collectors that have enough.
     pub(super) fn seal(&mut self, all: bool) -> Result<(), StoreError> {
-        let picked = self.pick(if all { 1 } else { BLOCK_ROWS_LEAST });
+        let picked = pick(&self.shared, if all { 1 } else { BLOCK_ROWS_LEAST });
         if !picked.is_empty() {
-            let segments = self.write(&picked)?;
+            let segments = sealing::write(&self.shared, self.store, &picked)?;
             self.publish(&picked, segments);
         }
         // What the writer begins from here on is not in this index.
@@ -100,107 +96,9 @@ impl Keeper {
         self.drop_logs(complete_below)
     }
 
-    /// What there is to seal.
-    pub(super) fn pick(&self, least_rows: usize) -> Vec<Picked> {
-        let view = self.shared.view();
-        let mut picked = Vec::new();
-        for (place, stream) in view.heads.streams.iter().enumerate() {
-            let Some(last) = stream.closed.last() else { continue };
-            if stream.closed_rows() >= least_rows {
-                let end = StreamEnd {
-                    server: stream.server.clone(),
-                    collector: stream.collector.clone(),
-                    interval_ms: stream.interval_ms,
-                    last_ms: last.last_ms,
-                };
-                picked.push(Picked { place, end, chunks: stream.closed.clone() });
-            }
-        }
-        picked
-    }
-
-    /// Writes what was picked: a segment for each day.
-    pub(super) fn write(&mut self, picked: &[Picked]) -> Result<Vec<SegmentFacts>, StoreError> {
-        let mut segments = Vec::new();
-        for day in days_of(picked.iter().flat_map(|picked| &picked.chunks)) {
-            let mut rest = picked;
-            while !rest.is_empty() {
-                match self.write_segment(day, rest, &mut segments) {
-                    Ok(left) => rest = left,
-                    Err(error) => {
-                        self.discard(&segments);
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        Ok(segments)
-    }
-
-    /// Deletes segments that will be written again.
-    fn discard(&self, segments: &[SegmentFacts]) {
-        for facts in segments {
-            let path = segment_path(&self.shared.segment_folder(), facts.day, facts.id);
-            // Left behind, it holds the same samples twice, which no reader shows.
-            let _ = remove_if_there(&path);
-        }
-    }
-
-    /// Writes one segment of `day`, until nothing is left or the segment is full;
-    /// answers what is left.
-    fn write_segment<'a>(
-        &mut self,
-        day: i64,
-        picked: &'a [Picked],
-        segments: &mut Vec<SegmentFacts>,
-    ) -> Result<&'a [Picked], StoreError> {
-        let mut writer: Option<SegmentWriter> = None;
-        let mut table = Table::default();
-        let mut series = BTreeMap::new();
-        let mut rest = picked;
-        while let Some((picked, left)) = rest.split_first() {
-            if writer.as_ref().is_some_and(|writer| writer.length() > SEGMENT_MAX / 4) {
-                break;
-            }
-            rest = left;
-            let groups = groups_of(&picked.chunks, day);
-            let Some(last) = groups.last().and_then(|group| group.times.last()) else { continue };
-            self.shared.keeper_beat_ms.store(crate::series::now_ms(), Ordering::Relaxed);
-            table.streams.push(StreamEnd { last_ms: *last, ..picked.end.clone() });
-            let out = match &mut writer {
-                Some(writer) => writer,
-                None => {
-                    let folder = self.shared.segment_folder();
-                    let id = self.next_segment;
-                    writer.insert(SegmentWriter::create(&folder, day, id, self.store)?)
-                }
-            };
-            for group in &groups {
-                out.add(group);
-                let ids = group.columns.iter().map(|column| column.series);
-                series.extend(ids.filter_map(|id| Some((id, self.shared.catalog.get(id)?))));
-            }
-            if let Err(error) = write_out(&self.shared, out) {
-                writer.into_iter().for_each(SegmentWriter::abandon);
-                return Err(error);
-            }
-        }
-        let Some(mut writer) = writer else { return Ok(rest) };
-        table.numbers = u32::try_from(self.shared.catalog.len()).unwrap_or(u32::MAX);
-        table.series = series.into_iter().collect();
-        writer.close(&table);
-        if let Err(error) = write_out(&self.shared, &mut writer) {
-            writer.abandon();
-            return Err(error);
-        }
-        self.next_segment += 1;
-        segments.push(writer.finish()?);
-        Ok(rest)
-    }
-
     /// Shows the segments to readers, and takes from the heads what is in them.
     pub(super) fn publish(&mut self, picked: &[Picked], segments: Vec<SegmentFacts>) {
-        self.unindexed.extend(segments.iter().cloned());
+        self.shared.tell_segments(segments.iter().cloned());
         let mut view = self.shared.view_mut();
         for facts in segments {
             self.shared.add_segment(&mut view, facts);
@@ -221,20 +119,21 @@ impl Keeper {
         let mut changes = Changes::default();
         changes.store(self.store);
         changes.log(self.shared.sequence.load(Ordering::Relaxed));
-        self.unindexed.iter().for_each(|facts| changes.segment(facts));
+        let untold = self.shared.take_untold_segments();
+        untold.iter().for_each(|facts| changes.segment(facts));
         let dropped = self.shared.take_dropped_segments();
         dropped.iter().for_each(|id| changes.no_segment(*id));
         let gaps = self.new_gaps(&mut changes);
         self.measured = None;
         if let Err(error) = self.state.apply(changes) {
             self.shared.remember_dropped_segments(dropped);
+            self.shared.tell_segments_again(untold);
             let mut view = self.shared.view_mut();
             for (place, gap) in gaps {
                 view.heads.streams[place].gaps.renew(gap.from_ms);
             }
             return Err(error);
         }
-        self.unindexed.clear();
         Ok(())
     }
 
@@ -276,12 +175,17 @@ impl Keeper {
         Ok(())
     }
 
-    /// Deletes segments and forgets gaps that are older than `oldest_ms`.
-    pub(super) fn expire(&mut self, oldest_ms: i64) -> Result<(), StoreError> {
+    /// Deletes the segments that are older than their tier keeps, and forgets the gaps that none of them reaches.
+    pub(super) fn expire(&mut self, retention: &Retention, now_ms: i64) -> Result<(), StoreError> {
         let expired: Vec<_> = {
             let view = self.shared.view();
-            view.segments.values().filter(|facts| facts.last_ms < oldest_ms).cloned().collect()
+            let old = |facts: &Arc<SegmentFacts>| {
+                facts.last_ms < retention::oldest_ms(retention, facts.tier, now_ms)
+            };
+            view.segments.values().filter(|facts| old(facts)).cloned().collect()
         };
+        let oldest_ms = Tier::ALL.map(|tier| retention::oldest_ms(retention, tier, now_ms));
+        let oldest_ms = oldest_ms.into_iter().min().unwrap_or(i64::MIN);
         for facts in &expired {
             self.shared.drop_segment(facts)?;
         }
@@ -364,12 +268,4 @@ impl Keeper {
         }
         gaps
     }
-}
-
-/// Writes what the segment holds in memory, once there is room for it.
-fn write_out(shared: &Shared, writer: &mut SegmentWriter) -> Result<(), StoreError> {
-    // What of this segment is written already is in no sum yet.
-    shared.make_room(writer.length())?;
-    shared.count_written(writer.pending());
-    writer.write_out()
 }

@@ -9,11 +9,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{
-    segment::{SegmentFacts, segment_path},
-    segment_read::Segment,
-    shared::Shared,
-};
+use super::{segment::SegmentFacts, segment_read::Segment, shared::Shared, tier::Tier};
 use crate::{
     logging::chain,
     series::{SeriesId, now_ms},
@@ -28,15 +24,20 @@ pub(super) struct Latest {
     by_series: Vec<i64>,
     /// What stood there before the batches that are being written.
     before: Vec<(SeriesId, i64)>,
-    /// Segments of former lives whose index has not been read, those that end last at the end.
-    unread: Vec<Arc<SegmentFacts>>,
+    /// Segments of former lives whose index has not been read: when they end and which they are, those that end last
+    /// at the end.
+    unread: Vec<(i64, u64)>,
 }
 
 impl Latest {
     /// Starts from what the log says, and from segments that have not been looked into.
-    pub(super) fn new(by_series: Vec<i64>, segments: Vec<Arc<SegmentFacts>>) -> Self {
-        let mut unread = segments;
-        unread.sort_unstable_by_key(|facts| facts.last_ms);
+    pub(super) fn new<'a>(
+        by_series: Vec<i64>,
+        segments: impl Iterator<Item = &'a Arc<SegmentFacts>>,
+    ) -> Self {
+        let raw = segments.filter(|facts| facts.tier == Tier::Raw);
+        let mut unread: Vec<_> = raw.map(|facts| (facts.last_ms, facts.id)).collect();
+        unread.sort_unstable();
         Self { by_series, before: Vec::new(), unread }
     }
 
@@ -72,19 +73,25 @@ impl Latest {
 
     /// Makes sure that everything is known that a sample of `at_ms` has to be judged by.
     pub(super) fn look_back(&mut self, shared: &Shared, at_ms: i64) {
-        while let Some(facts) = self.unread.pop_if(|facts| facts.last_ms >= at_ms) {
+        while let Some((_, id)) = self.unread.pop_if(|(last_ms, _)| *last_ms >= at_ms) {
             shared.writer_beat_ms.store(now_ms(), Ordering::Relaxed);
-            let path = segment_path(&shared.segment_folder(), facts.day, facts.id);
-            let read = Segment::open(&path, facts.id).and_then(|segment| {
-                segment.each_entry(|entry| {
-                    note_latest(&mut self.by_series, entry.series, segment.span(entry).1);
-                })
-            });
-            if let Err(error) = read
-                && shared.view().segments.contains_key(&facts.id)
-            {
-                // A sample that stands there may be stored once more; no answer shows it twice.
-                tracing::error!(error = chain(&error), "store cannot read the index of a segment");
+            // It may have been settled meanwhile, or be gone.
+            while let Some(facts) = shared.segment_now(id) {
+                let path = facts.path(&shared.segment_folder());
+                let read = Segment::open(&path, facts.id).and_then(|segment| {
+                    segment.each_entry(|entry| {
+                        note_latest(&mut self.by_series, entry.series, segment.span(entry).1);
+                    })
+                });
+                let Err(error) = read else { break };
+                if shared.segment_now(id).is_some_and(|now| now.id == facts.id) {
+                    // A sample that stands there may be stored once more; no answer shows it twice.
+                    tracing::error!(
+                        error = chain(&error),
+                        "store cannot read the index of a segment"
+                    );
+                    break;
+                }
             }
         }
     }

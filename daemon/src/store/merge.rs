@@ -61,9 +61,9 @@ impl<'a> Merge<'a> {
         for facts in segments {
             let entries = self.entries(facts).unwrap_or_else(|error| self.left_out(&error));
             for entry in entries {
-                let first_ms = facts.of_day(entry.first);
-                if facts.of_day(entry.last) < from_ms {
-                    points.pass(facts.of_day(entry.last));
+                let first_ms = facts.time_of(entry.first);
+                if facts.time_of(entry.last) < from_ms {
+                    points.pass(facts.time_of(entry.last));
                 } else if first_ms < to_ms {
                     sources.push(Source { first_ms, place: Place::Block(facts, entry) });
                 }

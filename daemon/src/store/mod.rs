@@ -5,8 +5,9 @@
 //!                      │             │ full blocks
 //!  StorePort ─► writer ┤             ▼
 //!                      └─► heads ─► keeper ─► segments ─► sled
-//!                            │                  │
-//!                            └──► StoreReader ◄─┘
+//!                            │                 │  ▲
+//!                            │                 │  └ settler: small ones into large ones, and by the minute into by the hour
+//!                            └──► StoreReader ◄┘
 //! ```
 //!
 //! # Invariants
@@ -24,13 +25,16 @@
 //!   the lock between them is held for as long as it takes to copy what a
 //!   collector wrote within its last 64 frames.
 //! - The folder stays under `store.max_bytes`: room is made before it is taken,
-//!   and the oldest samples go first.
+//!   and the oldest samples go first, then what they came to.
+//! - What samples come to by the minute is kept from the moment they are sealed; whatever is cut, merged or killed,
+//!   each sample counts once in every tier.
 //! - Everything but the sled folder explains itself; that folder is small, and
 //!   can be rebuilt.
 //! - The store knows no collector, server, viewer or alert.
 
 mod absence;
 mod actor;
+mod adopt;
 mod arrival;
 mod checkpoint;
 mod codec;
@@ -51,14 +55,21 @@ mod log_cursor;
 mod merge;
 pub mod messages;
 mod open;
+mod pieces;
 mod points;
 mod query;
 mod reader;
 mod recall;
 mod record;
 mod replay;
+mod retention;
+mod rollup;
+mod rollup_codec;
+mod sealing;
 mod segment;
 mod segment_read;
+mod settler;
+mod settling;
 mod shared;
 mod sizes;
 mod sled_state;
@@ -71,6 +82,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod tier;
 mod wire;
 mod writer;
 
@@ -81,3 +93,4 @@ pub use open::Store;
 pub use reader::StoreReader;
 pub use state_port::{StateChanges, StatePort};
 pub use tail::{Appended, LogPlace, LogTail, Passage};
+pub use tier::Tier;

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::ErrorKind,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::UNIX_EPOCH,
 };
@@ -15,6 +15,7 @@ use std::{
 use super::{
     StoreError,
     absence::{is_silent, reason},
+    adopt::{self, Adopted},
     checkpoint,
     folder::Folder,
     gaps::Stretch,
@@ -25,8 +26,6 @@ use super::{
     messages::{Answer, Query},
     query,
     replay::Replay,
-    segment::{DAY_MS, SegmentFacts},
-    segment_read::Segment,
     shared::{Limits, Part, Shared, View},
     sled_state::SledState,
     state::{Contents, StateStore},
@@ -61,14 +60,14 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let folder = Folder::take(path)?;
         let path = folder.path().to_owned();
-        let mut files = list_segments(&path.join("segments"))?;
+        let files = adopt::list(&path.join("segments"))?;
         let (state, mut contents) = open_state(&path)?;
         let kept = std::mem::take(&mut contents.kept);
-        let unindexed = adopt_segments(&mut files, &mut contents);
         let stated: BTreeMap<u32, Series> = contents.series.clone();
+        let Adopted { segments, untold } =
+            adopt::adopt(&path.join("segments"), files, &mut contents)?;
 
-        let next_segment = files.keys().next_back().map_or(1, |id| id + 1);
-        let segments = files.into_iter().map(|(id, (facts, _))| (id, Arc::new(facts))).collect();
+        let segments = segments.into_iter().map(|(id, facts)| (id, Arc::new(facts))).collect();
         let mut view = View { segments, ..View::default() };
         for end in &contents.streams {
             let place = view.heads.place(&end.server, &end.collector);
@@ -101,6 +100,7 @@ impl Store {
         tell_absence(&mut view.heads, (written_ms, now_ms()), clean);
         let segments = view.segments.len();
         let shared = Arc::new(Shared::new(path, catalog.clone(), limits, view));
+        shared.tell_segments(untold);
         shared.logs().extend(log_files(&shared.log_folder()).unwrap_or_default());
         shared.find_held();
         // A killed daemon's last records may not be on the disk yet.
@@ -109,10 +109,9 @@ impl Store {
             file.into_iter().for_each(|file| shared.syncing.begin_file(Arc::new(file)));
         }
         let state = StateThread::start(state)?;
-        let latest = Latest::new(latest, shared.view().segments.values().cloned().collect());
+        let latest = Latest::new(latest, shared.view().segments.values());
         let writer = Writer::new(shared.clone(), store, next_sequence, latest);
-        let mut keeper =
-            Keeper::new(shared.clone(), store, state, next_segment, indexed, unindexed);
+        let mut keeper = Keeper::new(shared.clone(), store, state, indexed);
         keeper.measure();
         match keeper.index() {
             Ok(()) => keeper.drop_logs(next_sequence)?,
@@ -134,43 +133,6 @@ impl Store {
     pub fn answer(&self, query: &Query) -> Result<Answer, StoreError> {
         query::answer(&self.shared, query, now_ms())
     }
-}
-
-type Segments = BTreeMap<u64, (SegmentFacts, PathBuf)>;
-
-/// The segments in the folder; drafts are deleted. What is known only from the
-/// name is filled in later.
-fn list_segments(segments: &Path) -> Result<Segments, StoreError> {
-    let mut found = Segments::new();
-    let failed = |path: &Path| StoreError::file("list", path.to_owned());
-    let raw = segments.join("raw");
-    if !raw.exists() {
-        return Ok(found);
-    }
-    for day in fs::read_dir(&raw).map_err(failed(&raw))? {
-        let folder = day.map_err(failed(&raw))?.path();
-        let name = folder.file_name().and_then(|name| name.to_str());
-        let Some(day) = name.and_then(|name| name.parse().ok()) else { continue };
-        for entry in fs::read_dir(&folder).map_err(failed(&folder))? {
-            let path = entry.map_err(failed(&folder))?.path();
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            match path.extension().and_then(|extension| extension.to_str()) {
-                Some("tmp") => fs::remove_file(&path).map_err(failed(&path))?,
-                Some("seg") => {
-                    let Ok(id) = u64::from_str_radix(stem, 16) else { continue };
-                    let bytes = path.metadata().map_or(0, |facts| facts.len());
-                    let (first_ms, last_ms) = (
-                        i64::saturating_mul(day, DAY_MS),
-                        day.saturating_add(1).saturating_mul(DAY_MS),
-                    );
-                    let facts = SegmentFacts { id, day, first_ms, last_ms, bytes, samples: 0 };
-                    found.insert(id, (facts, path));
-                }
-                _ => (),
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// Opens the state; one that does not open is put aside. One that is empty begins
@@ -222,37 +184,6 @@ fn from_checkpoint(
         Err(error) => tracing::error!(error = chain(&error), "store checkpoint is of no use"),
     }
     Ok((state, contents))
-}
-
-/// Fills in what the state does not know of the segments that are there, and
-/// forgets those that are not. Answers the segments that the state has to be told.
-fn adopt_segments(files: &mut Segments, contents: &mut Contents) -> Vec<SegmentFacts> {
-    let mut unindexed = Vec::new();
-    let newest = files.last_key_value().map(|(id, (_, path))| Segment::open(path, *id));
-    let numbers = newest.and_then(|segment| segment.ok()?.table().ok()).map_or(0, |t| t.numbers);
-    // A state that has lost series says nothing of it: ask every segment then.
-    let complete = (0..numbers).all(|id| contents.series.contains_key(&id));
-    for (id, (facts, file)) in files {
-        if let Some(known) = contents.segments.get(id).filter(|_| complete) {
-            *facts = known.clone();
-            continue;
-        }
-        match Segment::open(file, *id).and_then(|segment| Ok((segment.table()?, segment))) {
-            Ok((table, segment)) => {
-                for (id, series) in table.series {
-                    contents.series.entry(id.0).or_insert_with(|| (*series).clone());
-                }
-                contents.streams.extend(table.streams);
-                *facts = segment.facts().clone();
-                unindexed.push(facts.clone());
-            }
-            Err(error) => {
-                tracing::error!(error = chain(&error), "store cannot read a segment");
-                unindexed.push(facts.clone());
-            }
-        }
-    }
-    unindexed
 }
 
 /// Gives every series its number again. A number whose series is lost is taken by

@@ -14,9 +14,10 @@ use super::{
     merge::Merge,
     messages::{Answer, Query, SeriesAnswer},
     points::{Points, Shape},
-    segment::{Place, SegmentFacts, segment_path},
+    segment::{Place, SegmentFacts},
     segment_read::Segment,
     shared::Shared,
+    tier::Tier,
 };
 use crate::logging::chain;
 use crate::series::{Gap, Kind, Series, SeriesId};
@@ -64,10 +65,11 @@ pub(super) fn answer(shared: &Shared, query: &Query, now_ms: i64) -> Result<Answ
             let before = stream.chunks().map(|chunk| chunk.last_ms).filter(|at| *at < from_ms);
             recent.before_ms = recent.before_ms.max(before.max());
         }
-        let before_end = view.segments.values().filter(|facts| facts.first_ms < query.to_ms);
+        let raw = view.segments.values().filter(|facts| facts.tier == Tier::Raw);
+        let before_end = raw.filter(|facts| facts.first_ms < query.to_ms);
         let (within, earlier): (Vec<_>, Vec<_>) =
             before_end.cloned().partition(|facts| facts.last_ms >= from_ms);
-        (within, earlier)
+        (in_time(within), in_time(earlier))
     };
     let mut partial = false;
     for facts in &segments {
@@ -91,6 +93,12 @@ pub(super) fn answer(shared: &Shared, query: &Query, now_ms: i64) -> Result<Answ
         finish(&asked.series, asked.id, asked.shape, asked.points, recent, before, now_ms)
     });
     Ok(Answer { series: series.collect(), partial })
+}
+
+/// In the order of time: a settled segment has a later number than those that were sealed after its samples.
+fn in_time(mut segments: Vec<Arc<SegmentFacts>>) -> Vec<Arc<SegmentFacts>> {
+    segments.sort_by_key(|facts| (facts.first_ms, facts.id));
+    segments
 }
 
 /// The series that a question means, by labels.
@@ -181,7 +189,7 @@ pub(super) fn interval_of(samples: &[(i64, f64)], otherwise: u32) -> u32 {
 
 /// Opens a segment; `None` if retention has deleted it meanwhile.
 pub(super) fn open(shared: &Shared, facts: &SegmentFacts) -> Result<Option<Segment>, StoreError> {
-    let path = segment_path(&shared.segment_folder(), facts.day, facts.id);
+    let path = facts.path(&shared.segment_folder());
     match Segment::open(&path, facts.id) {
         Ok(segment) => Ok(Some(segment)),
         Err(StoreError::File { source, .. })

@@ -18,6 +18,7 @@ use super::{
     messages::{Answer, Query, StoreStats},
     query,
     shared::{Shared, lock},
+    tier::Tier,
 };
 use crate::series::{Catalog, now_ms};
 
@@ -127,7 +128,8 @@ impl StoreReader {
         stats.bytes_total = shared.total_bytes();
         stats.degraded = shared.degraded();
         let view = shared.view();
-        stats.samples_sealed = view.segments.values().map(|facts| facts.samples).sum();
+        let raw = view.segments.values().filter(|facts| facts.tier == Tier::Raw);
+        stats.samples_sealed = raw.map(|facts| facts.samples).sum();
         stats.samples = stats.samples_sealed + view.heads.samples();
         let streams = &view.heads.streams;
         let in_heads = streams.iter().filter_map(|stream| Some(stream.chunks().next()?.first_ms));

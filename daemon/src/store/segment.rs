@@ -1,16 +1,19 @@
-//! A segment: the samples of one day or less, sealed and never changed again.
+//! A segment: samples of one day, or rollups of one week or year, sealed and never changed again.
 //!
 //! ```text
 //!  header   "BZSG" · version u16 · flags u16 · number u64 · id of the store u128
 //!  columns  each its bytes and their crc32c: the times of a group of rows, then
-//!           the values of each of its series
+//!           the values, or rollups, of each of its series
 //!  table    see [`super::table`]
 //!  index    an entry for each value column, by (series, time), each with its crc32c
-//!  footer   where table and index stand, day, first and last time, samples, crc32c, "BZSE"
+//!  footer   where table and index stand, span, first and last time, samples, crc32c, "BZSE"
+//!
+//!  flags    tier (2 bits) · folded · settled
 //! ```
 //!
-//! Checksums are seeded with the number of the segment and the place in it. A
-//! reader believes nothing that has not passed its checksum.
+//! Checksums are seeded with the number of the segment and the place in it; the footer's covers the header too.
+//! A reader believes nothing that has not passed its checksum. Version 1 had no tiers, no flags, and a footer whose
+//! checksum covered itself alone.
 
 use std::{
     fs::{self, File},
@@ -20,16 +23,21 @@ use std::{
 
 use super::{
     StoreError,
-    codec::{put_times, put_values},
+    codec::{Effort, put_times, put_values},
     folder::sync_folder,
+    rollup::Rollup,
+    rollup_codec::put_rollups,
     table::Table,
+    tier::Tier,
     wire::put_u64,
 };
-use crate::series::SeriesId;
+use crate::series::{Kind, SeriesId};
 
 pub(super) const MAGIC: &[u8; 4] = b"BZSG";
 pub(super) const FOOTER_MAGIC: &[u8; 4] = b"BZSE";
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
+/// The oldest version that is still read.
+pub(super) const VERSION_LEAST: u16 = 1;
 /// Length of the header.
 pub(super) const HEADER: usize = 32;
 /// Length of the footer.
@@ -44,25 +52,31 @@ pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// What is known of a segment without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SegmentFacts {
-    /// Its number; a later segment has a greater one.
+    /// Its number; one that was written later has a greater one, whatever its tier.
     pub(super) id: u64,
-    /// The day of its samples, counted from 1970.
-    pub(super) day: i64,
+    /// What it holds.
+    pub(super) tier: Tier,
+    /// The day, week or year of its samples, counted from 1970.
+    pub(super) span: i64,
     /// Time of its first sample.
     pub(super) first_ms: i64,
     /// Time of its last sample.
     pub(super) last_ms: i64,
     /// Its size.
     pub(super) bytes: u64,
-    /// Samples in it.
+    /// Samples, or rollups, in it.
     pub(super) samples: u64,
+    /// Whether what it holds is in the next coarser tier too.
+    pub(super) folded: bool,
+    /// Whether it was written to stay, from segments that were sealed as samples came.
+    pub(super) settled: bool,
 }
 
 /// Where a value column stands, and its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) series: SeriesId,
-    /// Times of the first and last row, in milliseconds of the day.
+    /// Times of the first and last sample, from the begin of the span, in the unit of the tier: never too short a stretch.
     pub(super) first: u32,
     pub(super) last: u32,
     pub(super) times: Place,
@@ -100,15 +114,25 @@ pub(super) struct SegmentWriter {
     draft: PathBuf,
     path: PathBuf,
     facts: SegmentFacts,
+    header: [u8; HEADER],
     entries: Vec<Entry>,
+    /// The times that were written last, and where they stand.
+    times: Option<(Vec<i64>, Place)>,
     /// Bytes not yet written, and how many stand before them.
     pending: Vec<u8>,
     written: u64,
 }
 
-/// Where the segment stands below the folder `segments`.
-pub(super) fn segment_path(segments: &Path, day: i64, id: u64) -> PathBuf {
-    segments.join("raw").join(day.to_string()).join(format!("{id:016x}.seg"))
+/// The header of a segment.
+fn header(facts: &SegmentFacts, store: u128) -> [u8; HEADER] {
+    let flags = facts.tier as u16 | u16::from(facts.folded) << 2 | u16::from(facts.settled) << 3;
+    let mut bytes = [0; HEADER];
+    bytes[..4].copy_from_slice(MAGIC);
+    bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[6..8].copy_from_slice(&flags.to_le_bytes());
+    bytes[8..16].copy_from_slice(&facts.id.to_le_bytes());
+    bytes[16..].copy_from_slice(&store.to_le_bytes());
+    bytes
 }
 
 /// The checksum of bytes at a place of a segment.
@@ -119,63 +143,122 @@ pub(super) fn checksum(id: u64, at: u64, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&seed), bytes)
 }
 
+/// The checksum of the footer at a place of a segment.
+pub(super) fn footer_checksum(id: u64, at: u64, header: &[u8], footer: &[u8]) -> u32 {
+    checksum(id, at, &[header, footer].concat())
+}
+
 impl SegmentFacts {
+    /// What is known before anything is in it.
+    pub(super) fn empty(id: u64, tier: Tier, span: i64) -> Self {
+        let (first_ms, last_ms) = (i64::MAX, i64::MIN);
+        let (bytes, samples, folded, settled) = (0, 0, false, false);
+        Self { id, tier, span, first_ms, last_ms, bytes, samples, folded, settled }
+    }
+
+    /// Where it stands below the folder `segments`.
+    pub(super) fn path(&self, segments: &Path) -> PathBuf {
+        let name = format!("{:016x}.seg", self.id);
+        segments.join(self.tier.name()).join(self.span.to_string()).join(name)
+    }
+
     /// A time that stands in an entry of the index, in milliseconds since 1970.
-    pub(super) fn of_day(&self, milliseconds: u32) -> i64 {
-        self.day.wrapping_mul(DAY_MS).wrapping_add(milliseconds.into())
+    pub(super) fn time_of(&self, units: u32) -> i64 {
+        let begin_ms = self.span.wrapping_mul(self.tier.span_ms());
+        begin_ms.wrapping_add(i64::from(units).wrapping_mul(self.tier.unit_ms()))
+    }
+
+    /// The times of a first and last sample as they stand in the index.
+    fn units_of(&self, first_ms: i64, last_ms: i64) -> (u32, u32) {
+        let begin_ms = self.span * self.tier.span_ms();
+        let unit_ms = self.tier.unit_ms();
+        let first = (first_ms - begin_ms).div_euclid(unit_ms);
+        let last = (last_ms - begin_ms + unit_ms - 1).div_euclid(unit_ms);
+        (first as u32, last as u32)
     }
 }
 
 impl SegmentWriter {
-    /// Begins a segment below the folder `segments`.
+    /// Begins the segment that `facts` name below the folder `segments`.
     pub(super) fn create(
         segments: &Path,
-        day: i64,
-        id: u64,
+        facts: SegmentFacts,
         store: u128,
     ) -> Result<Self, StoreError> {
-        let path = segment_path(segments, day, id);
+        let path = facts.path(segments);
         let draft = path.with_extension("tmp");
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(StoreError::file("make folder", folder))?;
-            for above in [segments.join("raw"), segments.to_owned()] {
+            for above in [segments.join(facts.tier.name()), segments.to_owned()] {
                 sync_folder(&above).map_err(StoreError::file("sync folder", above))?;
             }
         }
         let file = File::create(&draft).map_err(StoreError::file("make segment", &draft))?;
-        let mut pending = Vec::new();
-        pending.extend_from_slice(MAGIC);
-        pending.extend_from_slice(&VERSION.to_le_bytes());
-        pending.extend_from_slice(&0u16.to_le_bytes());
-        pending.extend_from_slice(&id.to_le_bytes());
-        pending.extend_from_slice(&store.to_le_bytes());
-        let facts =
-            SegmentFacts { id, day, first_ms: i64::MAX, last_ms: i64::MIN, bytes: 0, samples: 0 };
-        Ok(Self { file, draft, path, facts, entries: Vec::new(), pending, written: 0 })
+        let header = header(&facts, store);
+        let (entries, pending, times) = (Vec::new(), header.to_vec(), None);
+        Ok(Self { file, draft, path, facts, header, entries, times, pending, written: 0 })
     }
 
     /// Adds rows. They wait in memory until [`write_out`](Self::write_out).
     pub(super) fn add(&mut self, group: &Group) {
-        let (Some(&first), Some(&last)) = (group.times.first(), group.times.last()) else {
-            return;
-        };
-        self.facts.first_ms = self.facts.first_ms.min(first);
-        self.facts.last_ms = self.facts.last_ms.max(last);
-        let times = self.put(|out| {
-            put_u64(out, group.times.len() as u64);
-            put_times(out, &group.times);
-        });
         for column in &group.columns {
-            let (Some(&first), Some(&last)) = (column.rows.first(), column.rows.last()) else {
-                continue;
-            };
-            let values = self.put(|out| put_column(out, column, group.times.len()));
-            let of_day =
-                |row: u16| (group.times[usize::from(row)] - self.facts.day * DAY_MS) as u32;
-            let (first, last) = (of_day(first), of_day(last));
-            self.entries.push(Entry { series: column.series, first, last, times, values });
-            self.facts.samples += column.values.len() as u64;
+            self.add_column(&group.times, column, Effort::Fresh);
         }
+    }
+
+    /// Adds the values of one series, which stand in rows of `times`. Series that share their times come one after
+    /// another.
+    pub(super) fn add_column(&mut self, times: &[i64], column: &GroupColumn, effort: Effort) {
+        let ends = column.rows.first().zip(column.rows.last());
+        let ends =
+            ends.map(|(first, last)| (times[usize::from(*first)], times[usize::from(*last)]));
+        let Some((first_ms, last_ms)) = ends else { return };
+        let place = self.times(times);
+        let values = self.put(|out| put_column(out, column, times.len(), effort));
+        self.enter(column.series, (first_ms, last_ms), place, values);
+        self.facts.samples += column.values.len() as u64;
+    }
+
+    /// Adds the rollups of one series, which are in order.
+    pub(super) fn add_rollups(
+        &mut self,
+        series: SeriesId,
+        kind: Kind,
+        rollups: &[Rollup],
+        effort: Effort,
+    ) {
+        let (Some(first), Some(last)) = (rollups.first(), rollups.last()) else { return };
+        let starts: Vec<i64> = rollups.iter().map(|rollup| rollup.start_ms).collect();
+        let place = self.times(&starts);
+        let values = self.put(|out| put_rollups(out, kind, rollups, effort));
+        self.enter(series, (first.first_ms, last.last_ms), place, values);
+        self.facts.samples += rollups.len() as u64;
+    }
+
+    fn enter(
+        &mut self,
+        series: SeriesId,
+        (first_ms, last_ms): (i64, i64),
+        times: Place,
+        values: Place,
+    ) {
+        self.facts.first_ms = self.facts.first_ms.min(first_ms);
+        self.facts.last_ms = self.facts.last_ms.max(last_ms);
+        let (first, last) = self.facts.units_of(first_ms, last_ms);
+        self.entries.push(Entry { series, first, last, times, values });
+    }
+
+    /// Where the times stand, which are written unless they are the same as before.
+    fn times(&mut self, times: &[i64]) -> Place {
+        if let Some((_, place)) = self.times.as_ref().filter(|(before, _)| *before == times) {
+            return *place;
+        }
+        let place = self.put(|out| {
+            put_u64(out, times.len() as u64);
+            put_times(out, times);
+        });
+        self.times = Some((times.to_vec(), place));
+        place
     }
 
     /// Bytes that wait in memory.
@@ -216,11 +299,11 @@ impl SegmentWriter {
         for number in [u64::from(table.at), u64::from(table.length), index, count] {
             self.pending.extend_from_slice(&number.to_le_bytes());
         }
-        for number in [facts.day, facts.first_ms, facts.last_ms] {
+        for number in [facts.span, facts.first_ms, facts.last_ms] {
             self.pending.extend_from_slice(&number.to_le_bytes());
         }
         self.pending.extend_from_slice(&facts.samples.to_le_bytes());
-        let sum = checksum(facts.id, at, &self.pending[start..]);
+        let sum = footer_checksum(facts.id, at, &self.header, &self.pending[start..]);
         self.pending.extend_from_slice(&sum.to_le_bytes());
         self.pending.extend_from_slice(FOOTER_MAGIC);
     }
@@ -235,6 +318,11 @@ impl SegmentWriter {
         }
         self.facts.bytes = self.written;
         Ok(self.facts)
+    }
+
+    /// What is known of it so far.
+    pub(super) fn facts(&self) -> &SegmentFacts {
+        &self.facts
     }
 
     /// Gives up, and leaves nothing behind.
@@ -255,7 +343,7 @@ impl SegmentWriter {
 }
 
 /// 0 and the values; or 1, a bit for each row, and the values of those that have one.
-fn put_column(out: &mut Vec<u8>, column: &GroupColumn, rows: usize) {
+fn put_column(out: &mut Vec<u8>, column: &GroupColumn, rows: usize, effort: Effort) {
     if column.rows.len() == rows {
         out.push(0);
     } else {
@@ -266,7 +354,7 @@ fn put_column(out: &mut Vec<u8>, column: &GroupColumn, rows: usize) {
             out[start + usize::from(row / 8)] |= 1 << (row % 8);
         }
     }
-    put_values(out, &column.values);
+    put_values(out, &column.values, effort);
 }
 
 fn entry_bytes(entry: &Entry) -> [u8; ENTRY - 4] {

@@ -10,10 +10,14 @@ use std::{
 use super::{
     StoreError,
     codec::{ROWS_MAX, read_times, read_values},
+    rollup::Rollup,
+    rollup_codec::read_rollups,
     segment::{
-        ENTRY, Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION, checksum,
+        ENTRY, Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION,
+        VERSION_LEAST, checksum, footer_checksum,
     },
     table::Table,
+    tier::Tier,
     wire::Input,
 };
 use crate::series::SeriesId;
@@ -29,6 +33,7 @@ pub(super) struct Segment {
     file: File,
     path: PathBuf,
     facts: SegmentFacts,
+    version: u16,
     table: Place,
     index: u64,
     entries: u64,
@@ -49,21 +54,33 @@ impl Segment {
         let mut footer = [0; FOOTER];
         file.read_exact_at(&mut footer, at).map_err(failed)?;
         let (covered, trailer) = footer.split_at(FOOTER - 8);
-        let sum = checksum(id, at, covered).to_le_bytes();
-        if header[..4] != *MAGIC || trailer[..4] != sum || trailer[4..] != *FOOTER_MAGIC {
+        let version = u16::from_le_bytes([header[4], header[5]]);
+        let sum = match version {
+            VERSION_LEAST => checksum(id, at, covered),
+            _ => footer_checksum(id, at, &header, covered),
+        };
+        if header[..4] != *MAGIC
+            || trailer[..4] != sum.to_le_bytes()
+            || trailer[4..] != *FOOTER_MAGIC
+        {
             return Err(damaged("header or footer is damaged"));
         }
-        if header[4..6] != VERSION.to_le_bytes() {
+        // In version 1 nothing vouches for the flags, and none were written.
+        let flags = if version == VERSION_LEAST { 0 } else { header[6] };
+        let tier = Tier::from_number(flags & 3);
+        let (true, Some(tier)) = ((VERSION_LEAST..=VERSION).contains(&version), tier) else {
             return Err(damaged("it is in another version"));
-        }
+        };
         let mut input = Input::new(covered);
         let mut next = || input.array().map(u64::from_le_bytes).unwrap_or_default();
         let (table_at, table_length, index, entries) = (next(), next(), next(), next());
-        let (day, first_ms, last_ms, samples) =
+        let (span, first_ms, last_ms, samples) =
             (next() as i64, next() as i64, next() as i64, next());
-        let facts = SegmentFacts { id, day, first_ms, last_ms, bytes, samples };
+        let (folded, settled) = (flags & 4 != 0, flags & 8 != 0);
+        let facts =
+            SegmentFacts { id, tier, span, first_ms, last_ms, bytes, samples, folded, settled };
         let table = Place { at: table_at as u32, length: table_length as u32 };
-        Ok(Self { file, path: path.to_owned(), facts, table, index, entries })
+        Ok(Self { file, path: path.to_owned(), facts, version, table, index, entries })
     }
 
     /// What its footer says.
@@ -74,7 +91,8 @@ impl Segment {
     /// Its series, and whose they are.
     pub(super) fn table(&self) -> Result<Table, StoreError> {
         let bytes = self.read(self.table)?;
-        Table::from_bytes(&bytes).ok_or_else(|| self.damaged("its table is damaged"))
+        let table = Table::from_bytes(&bytes, self.version);
+        table.ok_or_else(|| self.damaged("its table is damaged"))
     }
 
     /// Where the values of a series stand, oldest first, and whether part of the
@@ -112,6 +130,13 @@ impl Segment {
         samples.ok_or_else(|| self.damaged("a column of values makes no sense"))
     }
 
+    /// The rollups of an entry, whose stretches begin at `starts`, as long as they are whole.
+    pub(super) fn rollups(&self, entry: &Entry, starts: &[i64]) -> Result<Vec<Rollup>, StoreError> {
+        let bytes = self.read(entry.values)?;
+        let rollups = read_rollups(&bytes, starts);
+        rollups.ok_or_else(|| self.damaged("a column of rollups makes no sense"))
+    }
+
     /// The times that an entry's values stand at.
     pub(super) fn times(&self, entry: &Entry) -> Result<Vec<i64>, StoreError> {
         let bytes = self.read(entry.times)?;
@@ -123,7 +148,7 @@ impl Segment {
 
     /// First and last time of an entry, in milliseconds since 1970.
     pub(super) fn span(&self, entry: &Entry) -> (i64, i64) {
-        (self.facts.of_day(entry.first), self.facts.of_day(entry.last))
+        (self.facts.time_of(entry.first), self.facts.time_of(entry.last))
     }
 
     fn find_one_by_one(&self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {
@@ -148,6 +173,16 @@ impl Segment {
             }
         }
         Ok(())
+    }
+
+    /// The whole index; an error if any of it is damaged.
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        self.each_entry(|entry| entries.push(*entry))?;
+        if entries.len() as u64 != self.entries {
+            return Err(self.damaged("its index is damaged"));
+        }
+        Ok(entries)
     }
 
     /// An entry of the index; `None` if it is damaged.

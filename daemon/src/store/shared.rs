@@ -15,7 +15,8 @@ use super::{
     heads::Heads,
     held::Held,
     log::log_path,
-    segment::{SegmentFacts, segment_path},
+    retention::first_to_go,
+    segment::{DAY_MS, SegmentFacts},
     syncing::Syncing,
 };
 use crate::series::{Catalog, now_ms};
@@ -40,10 +41,16 @@ pub(super) struct Shared {
     /// Samples that were refused because they were not newer than their collector's
     /// last, or from no possible time.
     pub(super) late_samples: AtomicU64,
-    /// Why log, and why state, cannot be written at present.
-    troubles: Mutex<[Option<Arc<str>>; 2]>,
+    /// Why each part cannot be written at present.
+    troubles: Mutex<[Option<Arc<str>>; 3]>,
     /// Segments that are gone and that the state still names.
     dropped_segments: Mutex<Vec<u64>>,
+    /// What the state has not been told of segments.
+    untold_segments: Mutex<Vec<SegmentFacts>>,
+    /// Segments whose content is in another one now.
+    pub(super) replaced: Mutex<BTreeMap<u64, u64>>,
+    /// Number of the next segment.
+    next_segment: AtomicU64,
     /// The state has all series below this number.
     pub(super) indexed_series: AtomicUsize,
     /// Log files to be synced, and who waits for it.
@@ -54,6 +61,11 @@ pub(super) struct Shared {
     pub(super) sequence: AtomicU64,
     pub(super) writer_beat_ms: AtomicI64,
     pub(super) keeper_beat_ms: AtomicI64,
+    pub(super) settler_beat_ms: AtomicI64,
+    /// Days below this one, counted from 1970, are over and sealed.
+    pub(super) sealed_below: AtomicI64,
+    /// Everything that can be settled shall be, without waiting for more to come.
+    pub(super) settle_at_once: AtomicBool,
 }
 
 /// What there is, at one instant.
@@ -74,6 +86,8 @@ pub(super) struct Limits {
     pub(super) log_file: u64,
     /// Of all log files; beyond it everything is sealed.
     pub(super) logs: u64,
+    /// Of segments that are merged into one at once, and so of what is written beside them.
+    pub(super) settled: u64,
     /// Left free for what sled writes between two measurements.
     headroom: u64,
 }
@@ -83,6 +97,7 @@ pub(super) struct Limits {
 pub(super) enum Part {
     Log,
     State,
+    Settling,
 }
 
 impl Limits {
@@ -92,6 +107,7 @@ impl Limits {
             max_bytes,
             log_file: (64 << 20).min(max_bytes / 16),
             logs: (100 << 20).min(max_bytes / 4),
+            settled: (512 << 20).min(max_bytes / 32),
             headroom: (8 << 20).min(max_bytes / 8),
         }
     }
@@ -101,6 +117,7 @@ impl Shared {
     /// Starts with what was found in the folder.
     pub(super) fn new(path: PathBuf, catalog: Arc<Catalog>, limits: Limits, view: View) -> Self {
         let segment_bytes = view.segments.values().map(|facts| facts.bytes).sum();
+        let next_segment = view.segments.keys().next_back().map_or(1, |newest| newest + 1);
         Self {
             path,
             catalog,
@@ -114,12 +131,18 @@ impl Shared {
             late_samples: AtomicU64::new(0),
             troubles: Mutex::default(),
             dropped_segments: Mutex::default(),
+            untold_segments: Mutex::default(),
+            replaced: Mutex::default(),
+            next_segment: AtomicU64::new(next_segment),
             indexed_series: AtomicUsize::new(0),
             syncing: Syncing::default(),
             rotate: AtomicBool::new(false),
             sequence: AtomicU64::new(0),
             writer_beat_ms: AtomicI64::new(now_ms()),
             keeper_beat_ms: AtomicI64::new(now_ms()),
+            settler_beat_ms: AtomicI64::new(now_ms()),
+            sealed_below: AtomicI64::new(now_ms().div_euclid(DAY_MS)),
+            settle_at_once: AtomicBool::new(false),
         }
     }
 
@@ -189,7 +212,7 @@ impl Shared {
             }
             let oldest = {
                 let view = self.view();
-                view.segments.values().min_by_key(|facts| (facts.day, facts.id)).cloned()
+                first_to_go(view.segments.values(), self.limits.max_bytes).cloned()
             };
             let Some(oldest) = oldest else {
                 if self.drop_oldest_held()? || self.drop_oldest_log()? {
@@ -199,6 +222,7 @@ impl Shared {
             };
             tracing::info!(
                 segment = oldest.id,
+                tier = oldest.tier.name(),
                 last_ms = oldest.last_ms,
                 "store deleted its oldest samples to stay under store.max_bytes"
             );
@@ -229,23 +253,57 @@ impl Shared {
 
     /// Deletes a segment.
     pub(super) fn drop_segment(&self, facts: &SegmentFacts) -> Result<(), StoreError> {
-        let path = segment_path(&self.segment_folder(), facts.day, facts.id);
+        let path = facts.path(&self.segment_folder());
         remove_if_there(&path)?;
-        if let Some(folder) = path.parent() {
-            // It is removed with the last segment of its day; before that this fails.
-            let _ = fs::remove_dir(folder);
-        }
         if self.view_mut().segments.remove(&facts.id).is_some() {
-            self.segment_bytes.fetch_sub(facts.bytes, Ordering::Relaxed);
-            lock(&self.dropped_segments).push(facts.id);
+            self.forget_segment(facts);
         }
         Ok(())
+    }
+
+    /// A segment that is shown no more has been deleted.
+    pub(super) fn forget_segment(&self, facts: &SegmentFacts) {
+        self.segment_bytes.fetch_sub(facts.bytes, Ordering::Relaxed);
+        lock(&self.dropped_segments).push(facts.id);
+        // It is removed with the last segment of its span; before that this fails.
+        let _ = facts.path(&self.segment_folder()).parent().map(fs::remove_dir);
     }
 
     /// Takes a finished segment in; the caller changes the heads under the same lock.
     pub(super) fn add_segment(&self, view: &mut View, facts: SegmentFacts) {
         self.segment_bytes.fetch_add(facts.bytes, Ordering::Relaxed);
         view.segments.insert(facts.id, Arc::new(facts));
+    }
+
+    /// The number of the next segment, which is no other's.
+    pub(super) fn next_segment(&self) -> u64 {
+        self.next_segment.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The segment that holds what the segment `id` held; `None` if retention has deleted it.
+    pub(super) fn segment_now(&self, id: u64) -> Option<Arc<SegmentFacts>> {
+        let view = self.view();
+        let replaced = lock(&self.replaced);
+        let mut id = id;
+        while let Some(newer) = replaced.get(&id) {
+            id = *newer;
+        }
+        view.segments.get(&id).cloned()
+    }
+
+    /// What the state is to be told of segments: all of a call at once.
+    pub(super) fn tell_segments(&self, facts: impl IntoIterator<Item = SegmentFacts>) {
+        lock(&self.untold_segments).extend(facts);
+    }
+
+    /// The state was not told this after all; what it is told since counts for more.
+    pub(super) fn tell_segments_again(&self, facts: Vec<SegmentFacts>) {
+        lock(&self.untold_segments).splice(0..0, facts);
+    }
+
+    /// What the state has not been told of segments.
+    pub(super) fn take_untold_segments(&self) -> Vec<SegmentFacts> {
+        std::mem::take(&mut *lock(&self.untold_segments))
     }
 
     /// Segments that are gone since the last call.

@@ -21,6 +21,7 @@ use super::{
     gaps::Stretch,
     segment::SegmentFacts,
     table::StreamEnd,
+    tier::Tier,
     wire::{Input, put_i64, put_series, put_text, put_u64},
 };
 use crate::series::{Series, SeriesId};
@@ -97,11 +98,13 @@ impl Changes {
     /// Keeps a segment.
     pub(super) fn segment(&mut self, facts: &SegmentFacts) {
         self.put(segment_key(facts.id), |out| {
-            put_i64(out, facts.day);
+            put_i64(out, facts.span);
             put_i64(out, facts.first_ms);
             put_i64(out, facts.last_ms);
             put_u64(out, facts.bytes);
             put_u64(out, facts.samples);
+            out.push(facts.tier as u8);
+            out.push(u8::from(facts.folded) | u8::from(facts.settled) << 1);
         });
     }
 
@@ -189,9 +192,23 @@ impl Contents {
             }
             b'g' => {
                 let id = u64::from_be_bytes(key.array()?);
-                let (day, first_ms, last_ms) = (value.i64()?, value.i64()?, value.i64()?);
+                let (span, first_ms, last_ms) = (value.i64()?, value.i64()?, value.i64()?);
                 let (bytes, samples) = (value.u64()?, value.u64()?);
-                let facts = SegmentFacts { id, day, first_ms, last_ms, bytes, samples };
+                // The first version of the store had no more to say.
+                let is_first_version = value.is_empty();
+                let (tier, flags) =
+                    if is_first_version { (0, 0) } else { (value.u8()?, value.u8()?) };
+                let facts = SegmentFacts {
+                    id,
+                    tier: Tier::from_number(tier)?,
+                    span,
+                    first_ms,
+                    last_ms,
+                    bytes,
+                    samples,
+                    folded: flags & 1 != 0,
+                    settled: flags & 2 != 0,
+                };
                 self.segments.insert(id, facts);
             }
             b't' => self.streams.push(StreamEnd {

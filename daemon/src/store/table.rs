@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::wire::{Input, put_i64, put_text, put_u64};
+use super::{
+    segment::VERSION_LEAST,
+    wire::{Input, put_i64, put_text, put_u64},
+};
 use crate::series::{Kind, Labels, Series, SeriesId};
 
 /// The table at the end of a segment.
@@ -18,6 +21,10 @@ pub(super) struct Table {
     pub(super) series: Vec<(SeriesId, Arc<Series>)>,
     /// Whose samples it holds.
     pub(super) streams: Vec<StreamEnd>,
+    /// Segments whose content it holds, and which are to go: it counts in their stead.
+    pub(super) replaces: Vec<u64>,
+    /// Segments of the finer tier whose content it holds too.
+    pub(super) folds: Vec<u64>,
 }
 
 /// Until when the samples of a collector are in segments.
@@ -67,6 +74,10 @@ impl Table {
             put_u64(&mut out, stream.interval_ms.into());
             put_i64(&mut out, stream.last_ms);
         }
+        for numbers in [&self.replaces, &self.folds] {
+            put_u64(&mut out, numbers.len() as u64);
+            numbers.iter().for_each(|number| put_u64(&mut out, *number));
+        }
         out
     }
 
@@ -89,8 +100,8 @@ impl Table {
         }
     }
 
-    /// The table from bytes; `None` if they make no sense.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// The table of a segment of this version from bytes; `None` if they make no sense.
+    pub(super) fn from_bytes(bytes: &[u8], version: u16) -> Option<Self> {
         let mut input = Input::new(bytes);
         let numbers = input.u32()?;
         let texts = read_texts(&mut input)?;
@@ -109,7 +120,12 @@ impl Table {
                 last_ms: input.i64()?,
             });
         }
-        Some(Self { numbers, series, streams })
+        let mut segments = || {
+            let count = if version == VERSION_LEAST { 0 } else { input.count()? };
+            (0..count).map(|_| input.u64()).collect::<Option<Vec<_>>>()
+        };
+        let (replaces, folds) = (segments()?, segments()?);
+        Some(Self { numbers, series, streams, replaces, folds })
     }
 }
 
@@ -182,13 +198,21 @@ mod tests {
             interval_ms: 1000,
             last_ms: -5,
         };
-        let table = Table { numbers: 200, series: series.collect(), streams: vec![end] };
+        let table = Table {
+            numbers: 200,
+            series: series.collect(),
+            streams: vec![end],
+            replaces: vec![1, 1 << 40],
+            folds: vec![7],
+        };
         let bytes = table.to_bytes();
 
-        assert_eq!(Table::from_bytes(&bytes), Some(table));
+        assert_eq!(Table::from_bytes(&bytes, 2).as_ref(), Some(&table));
+        let of_version_1 = Table { replaces: Vec::new(), folds: Vec::new(), ..table };
+        assert_eq!(Table::from_bytes(&bytes, 1), Some(of_version_1));
         assert!(bytes.len() < 100 * 16, "{} bytes", bytes.len());
         for cut in 0..bytes.len() {
-            assert_eq!(Table::from_bytes(&bytes[..cut]), None);
+            assert_eq!(Table::from_bytes(&bytes[..cut], 2), None);
         }
     }
 }

@@ -1,12 +1,13 @@
-//! The store's own threads: one writes, one syncs, one keeps.
+//! The store's own threads: one writes, one syncs, one keeps, one settles.
 //!
 //! ```text
 //!  intake ─► store-write ─► log, heads          store-sync: fdatasync each second, or when somebody waits for it
 //!                                               store-keep: seal, retention, state
+//!                                               store-settle: small segments into large ones, and coarser tiers
 //! ```
 //!
-//! None of them waits for another: the writer goes on while the disk syncs and
-//! while the keeper seals.
+//! None of them waits for another: the writer goes on while the disk syncs, while
+//! the keeper seals, and while a day is settled.
 
 use std::{
     sync::{
@@ -23,10 +24,11 @@ use super::{
     keeper::Keeper,
     open::Store,
     segment::DAY_MS,
+    settler::Settler,
     shared::{Part, Shared},
     writer::Writer,
 };
-use crate::{logging::chain, series::now_ms};
+use crate::{config::Retention, logging::chain, series::now_ms};
 
 /// About so much is written in one piece.
 const WRITE_BYTES: usize = 1 << 20;
@@ -86,21 +88,26 @@ impl Running {
             synced.syncing.run(&answering, |trouble| synced.set_trouble(Part::Log, Some(trouble)));
             drop(held);
         })?;
-        let retention_ms = i64::try_from(config.retention.raw.as_millis()).unwrap_or(i64::MAX);
+        let settler = Settler::new(shared.clone(), keeper.store());
+        let (settled, stopped) = (shared.clone(), stop.clone());
         let work = KeeperWork {
             keeper,
             shared,
             stop,
             written,
-            retention_ms,
+            retention: config.retention,
             all_below: None,
             failed_syncs: None,
-            sealed_day: now_ms().div_euclid(DAY_MS),
             expired: None,
             copied: Instant::now(),
         };
+        let held = folder.clone();
         running.spawn("store-keep", move || {
             work.run();
+            drop(held);
+        })?;
+        running.spawn("store-settle", move || {
+            settle(settler, &settled, &stopped);
             drop(folder);
         })?;
         Ok(running)
@@ -244,13 +251,11 @@ struct KeeperWork {
     shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
     written: Arc<AtomicBool>,
-    retention_ms: i64,
+    retention: Retention,
     /// Log files below this number are to be sealed whole.
     all_below: Option<u64>,
     /// How many syncs had failed when that was decided.
     failed_syncs: Option<u64>,
-    /// The newest day of which everything is sealed.
-    sealed_day: i64,
     expired: Option<Instant>,
     copied: Instant,
 }
@@ -282,7 +287,7 @@ impl KeeperWork {
         let day = (now_ms() - DAY_SETTLES_MS).div_euclid(DAY_MS);
         if self.all_below.is_none() {
             let failed = self.shared.syncing.failed();
-            let must = day > self.sealed_day
+            let must = day > self.shared.sealed_below.load(Ordering::Relaxed)
                 || self.shared.log_bytes() > self.shared.limits.logs
                 || failed.is_some();
             if must {
@@ -298,12 +303,12 @@ impl KeeperWork {
             if let Some(failed) = self.failed_syncs.take() {
                 self.shared.syncing.made_good(failed);
             }
-            self.sealed_day = self.sealed_day.max(day);
+            self.shared.sealed_below.fetch_max(day, Ordering::Relaxed);
         } else if self.keeper.is_due() {
             self.keeper.seal(false)?;
         } else if self.expired.is_none_or(|expired| expired.elapsed() >= RETENTION_EVERY) {
             self.expired = Some(Instant::now());
-            self.keeper.expire(now_ms().saturating_sub(self.retention_ms))?;
+            self.keeper.expire(&self.retention, now_ms())?;
         } else if self.copied.elapsed() >= CHECKPOINT_EVERY {
             self.copied = Instant::now();
             self.keeper.checkpoint()?;
@@ -324,6 +329,28 @@ impl KeeperWork {
         }
         if let Err(error) = self.keeper.index().and_then(|()| self.keeper.checkpoint()) {
             tracing::error!(error = chain(&error), "store could not copy its state");
+        }
+    }
+}
+
+/// Settles what there is to settle, until it is told to stop.
+fn settle(mut settler: Settler, shared: &Shared, stop: &AtomicBool) {
+    // Nobody waits for it.
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::debug!(%error, "store keeps its settler's priority");
+    }
+    while !stop.load(Ordering::Relaxed) {
+        let at_once = shared.settle_at_once.load(Ordering::Relaxed);
+        let done = settler.step(at_once, stop);
+        let trouble = done.as_ref().err().map(|error| chain(error));
+        shared.set_trouble(Part::Settling, trouble.as_deref());
+        match done {
+            Ok(true) => continue,
+            Ok(false) => {
+                shared.settle_at_once.store(false, Ordering::Relaxed);
+                thread::park_timeout(LOOK_EVERY);
+            }
+            Err(_) => thread::park_timeout(RETRY_KEEPING),
         }
     }
 }

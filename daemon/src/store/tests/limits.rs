@@ -16,12 +16,16 @@ fn segments_go_when_their_last_sample_is_too_old() {
     store.seal();
     store.write(rows(id, 100..200));
     store.seal();
-    store.store.keeper.expire(START_MS + 100_000).unwrap();
+    let retention = Retention { raw: Duration::from_secs(1000), ..Retention::default() };
+    store.store.keeper.expire(&retention, START_MS + 1_100_000).unwrap();
     assert_eq!(store.bits("load"), expected(100..200));
-    assert_eq!(files(folder.path(), "seg").len(), 1);
-    store.store.keeper.expire(START_MS + 300_000).unwrap();
+    let tier = |name: &str| files(&folder.path().join("segments").join(name), "seg").len();
+    assert_eq!((tier("raw"), tier("minute")), (1, 2), "each tier has an age of its own");
+    let short = Duration::from_secs(1000);
+    let retention = Retention { raw: short, minute: short, hour: short };
+    store.store.keeper.expire(&retention, START_MS + 1_300_000).unwrap();
     assert_eq!(store.bits("load"), []);
-    assert_eq!(files(folder.path(), "seg").len(), 0);
+    assert_eq!((tier("raw"), tier("minute")), (0, 0));
     drop(store);
     let store = open(folder.path());
     assert_eq!(store.catalog.of_metric("web-1", "load"), [id], "its number is not given away");
@@ -31,8 +35,7 @@ fn segments_go_when_their_last_sample_is_too_old() {
 fn the_folder_never_grows_over_its_limit_and_the_oldest_goes_first() {
     let folder = TempDir::new().unwrap();
     let max_bytes = 4 << 20;
-    let retention = Retention { raw: Duration::from_secs(7 * 24 * 3600) };
-    let config = StoreConfig { path: None, max_bytes, retention };
+    let config = StoreConfig { max_bytes, ..StoreConfig::default() };
     let mut store = open_with(folder.path(), &config);
     let ids: Vec<_> = (0..40).map(|n| store.series("noise", &n.to_string())).collect();
     let mut random = fastrand::Rng::with_seed(7);

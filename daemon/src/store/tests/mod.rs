@@ -8,17 +8,23 @@ mod arriving;
 mod limits;
 mod recovery;
 mod running;
+mod settling;
 mod syncing;
 mod tailing;
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use tempfile::TempDir;
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, Tier,
     messages::{Answer, Batch, Kept, Query, SeriesAnswer},
     query,
+    settler::Settler,
     writer::Origin,
 };
 use crate::{
@@ -74,6 +80,30 @@ impl Opened {
     fn seal(&mut self) {
         self.store.writer.leave_file();
         self.store.keeper.seal(true).unwrap();
+    }
+
+    /// Settles all there is to settle.
+    fn settle(&mut self) {
+        let Store { shared, keeper, .. } = &mut self.store;
+        let mut settler = Settler::new(shared.clone(), keeper.store());
+        while settler.step(true, &AtomicBool::new(false)).unwrap() {}
+        keeper.index().unwrap();
+    }
+
+    /// Samples that are kept, sealed or not.
+    fn samples(&self) -> u64 {
+        let view = self.store.shared.view();
+        let raw = view.segments.values().filter(|facts| facts.tier == Tier::Raw);
+        raw.map(|facts| facts.samples).sum::<u64>() + view.heads.samples()
+    }
+
+    /// How many segments of a tier there are, in the folder and in the view.
+    fn segments(&self, tier: Tier) -> usize {
+        let shared = &self.store.shared;
+        let known = shared.view().segments.values().filter(|facts| facts.tier == tier).count();
+        let there = files(&shared.segment_folder().join(tier.name()), "seg").len();
+        assert_eq!(known, there, "segments that are known, and that are there");
+        known
     }
 
     fn ask(&self, query: &Query) -> Answer {

@@ -21,7 +21,8 @@ use crate::{
 const LONG: Duration = Duration::from_secs(20);
 
 /// The samples of these tests are old whenever they run.
-const FOR_EVER: Retention = Retention { raw: Duration::from_secs(100 * 365 * 24 * 3600) };
+const FOR_EVER: Retention = Retention { raw: CENTURY, minute: CENTURY, hour: CENTURY };
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 struct Life {
     port: StorePort,
