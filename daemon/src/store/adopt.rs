@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    StoreError, segment::SegmentFacts, segment_read::Segment, shared::remove_if_there,
+    StoreError, disk, segment::SegmentFacts, segment_read::Segment, shared::remove_if_there,
     state::Contents, table::Table, tier::Tier,
 };
 use crate::logging::chain;
@@ -45,7 +45,7 @@ pub(super) fn list(segments: &Path) -> Result<Segments, StoreError> {
             for entry in fs::read_dir(&folder).map_err(failed(&folder))? {
                 let path = entry.map_err(failed(&folder))?.path();
                 match path.extension().and_then(|extension| extension.to_str()) {
-                    Some("tmp") => fs::remove_file(&path).map_err(failed(&path))?,
+                    Some("tmp") => disk::remove_file(&path).map_err(failed(&path))?,
                     Some("seg") => found.extend(facts_of(&path, tier, span)),
                     _ => (),
                 }

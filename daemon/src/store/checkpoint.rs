@@ -4,10 +4,10 @@
 //!  "BZCK" · version u16 · [key][value]… · crc32c      lengths before keys and values
 //! ```
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use super::{
-    StoreError,
+    StoreError, disk,
     folder::replace,
     state::{Changes, StateStore},
     wire::{Input, put_u64},
@@ -37,7 +37,7 @@ pub(super) fn write(path: &Path, state: &mut impl StateStore) -> Result<u64, Sto
 
 /// What stands in a checkpoint, as changes that bring it back.
 pub(super) fn read(path: &Path) -> Result<Changes, StoreError> {
-    let bytes = fs::read(path).map_err(StoreError::file("read checkpoint", path))?;
+    let bytes = disk::read(path).map_err(StoreError::file("read checkpoint", path))?;
     let damaged = || StoreError::Damaged { path: path.to_owned(), what: "checkpoint is damaged" };
     parse(&bytes).ok_or_else(damaged)
 }

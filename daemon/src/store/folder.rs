@@ -8,7 +8,10 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::StoreError;
+use super::{
+    StoreError,
+    disk::{self, create_dir_all, rename, sync_folder},
+};
 
 /// The newest version of the folder that this daemon knows, and writes.
 const VERSION: u32 = 2;
@@ -28,14 +31,14 @@ impl Folder {
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let unusable = |source| StoreError::Folder { path: path.to_owned(), source };
         let new = !path.exists();
-        fs::create_dir_all(path).map_err(unusable)?;
+        create_dir_all(path).map_err(unusable)?;
         if new {
             private(path).map_err(unusable)?;
         }
         let lock = take_lock(path)?;
         check_version(path)?;
         for folder in ["log", "segments", "checkpoint"] {
-            fs::create_dir_all(path.join(folder)).map_err(unusable)?;
+            create_dir_all(path.join(folder)).map_err(unusable)?;
         }
         sync_folder(path).map_err(unusable)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
@@ -102,16 +105,11 @@ fn write_version(file: &Path) -> io::Result<()> {
 /// or the new stands there, also after a power cut.
 pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let draft = file.with_extension("tmp");
-    let mut out = File::create(&draft)?;
+    let out = disk::File::create(&draft)?;
     out.write_all(content)?;
     out.sync_data()?;
-    fs::rename(&draft, file)?;
+    rename(&draft, file)?;
     file.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Makes the names in a folder survive a power cut.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// Bytes of all files at or below `path`; what vanishes meanwhile counts nothing.

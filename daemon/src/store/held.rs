@@ -11,7 +11,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
     io::{self, ErrorKind},
     path::PathBuf,
     sync::atomic::Ordering,
@@ -19,6 +18,7 @@ use std::{
 
 use super::{
     StoreError,
+    disk::{self, File},
     log::{LOG_HEADER, log_files, log_path},
     shared::{Shared, remove_if_there},
 };
@@ -77,7 +77,7 @@ impl Shared {
             is_first && sequence.is_some()
         };
         let folder = self.held_folder();
-        if is_first && let Err(error) = fs::create_dir_all(&folder) {
+        if is_first && let Err(error) = disk::create_dir_all(&folder) {
             // Files are moved there later, and that is tried again.
             tracing::warn!(%error, folder = %folder.display(), "store cannot make the folder of held log files");
         }
@@ -99,8 +99,8 @@ impl Shared {
         let bytes = self.logs().get(&sequence).copied().unwrap_or_default();
         if self.held().needs(sequence) {
             let folder = self.held_folder();
-            fs::create_dir_all(&folder).map_err(StoreError::file("make folder", &folder))?;
-            match fs::rename(&from, log_path(&folder, sequence)) {
+            disk::create_dir_all(&folder).map_err(StoreError::file("make folder", &folder))?;
+            match disk::rename(&from, log_path(&folder, sequence)) {
                 // A reader looks among the log files first: it must not find the file nowhere.
                 Ok(()) => drop(self.held().files.insert(sequence, bytes)),
                 Err(error) if error.kind() == ErrorKind::NotFound => (),
@@ -145,7 +145,7 @@ impl Shared {
         };
         if nobody {
             // Most often it is not there.
-            let _ = fs::remove_dir(self.held_folder());
+            let _ = disk::remove_dir(self.held_folder());
         }
         Ok(())
     }

@@ -8,15 +8,14 @@
 //!   says what it left out.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
+    fs, io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
-    folder::sync_folder,
+    disk::{File, remove_file, sync_folder},
     record::{Record, read_record, record_at},
 };
 
@@ -43,10 +42,10 @@ impl Log {
         header.extend_from_slice(&sequence.to_le_bytes());
         header.extend_from_slice(&store.to_le_bytes());
         let path = log_path(logs, sequence);
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        let file = File::create_new(&path)?;
         if let Err(error) = file.write_all(&header).and_then(|()| sync_folder(logs)) {
             // Left behind, it would be in the way of the next attempt.
-            let _ = fs::remove_file(&path);
+            let _ = remove_file(&path);
             return Err(error);
         }
         Ok(Self { file: Arc::new(file), sequence, length: LOG_HEADER as u64 })
@@ -54,7 +53,7 @@ impl Log {
 
     /// Writes records to the end. After an error this file takes no more.
     pub(super) fn append(&mut self, records: &[u8]) -> io::Result<()> {
-        let written = (&*self.file).write_all(records);
+        let written = self.file.write_all(records);
         match written {
             Ok(()) => self.length += records.len() as u64,
             // A half-written record would look like damage at the next start.

@@ -5,10 +5,11 @@
 //! - Nothing is read beyond the length that was published: what stands behind may be half a record.
 //! - A frame is told only behind its own key frame, with nothing lost between.
 
-use std::{collections::HashMap, fs::File, io, os::unix::fs::FileExt, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc};
 
 use super::{
     delta::Delta,
+    disk::File,
     lanes::collector_of,
     log::LOG_HEADER,
     record::{FrameRecord, RECORD_MAX, Record, Schema, read_record, record_at},
@@ -64,7 +65,7 @@ impl LogCursor {
 
     /// Bytes in the file.
     pub(super) fn length(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        self.file.length()
     }
 
     /// What comes next before `end`; `None` where there is nothing more.

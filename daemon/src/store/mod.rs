@@ -40,6 +40,9 @@ mod checkpoint;
 mod codec;
 mod coder;
 mod delta;
+mod disk;
+#[cfg(test)]
+mod disk_faults;
 mod error;
 mod folder;
 mod gaps;

@@ -16,7 +16,7 @@ use super::{
     StoreError,
     absence::{is_silent, reason},
     adopt::{self, Adopted},
-    checkpoint,
+    checkpoint, disk,
     folder::Folder,
     gaps::Stretch,
     heads::Heads,
@@ -154,7 +154,7 @@ fn open_state(path: &Path) -> Result<(SledState, Contents), StoreError> {
     };
     let seconds = UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
     let aside = path.join(format!("sled.damaged-{seconds}"));
-    fs::rename(&folder, &aside).map_err(StoreError::file("put aside", &folder))?;
+    disk::rename(&folder, &aside).map_err(StoreError::file("put aside", &folder))?;
     tracing::error!(
         damage,
         aside = %aside.display(),

@@ -4,11 +4,10 @@
 //!
 //! - A frame is taken in only behind its own key frame, with nothing lost between.
 //! - A number that was declared for one series never gets the samples of another.
-//! - What is in segments already is not taken in again.
+//! - What is in segments already, or in an earlier file, is not taken in again.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::{self, OpenOptions},
     path::Path,
     sync::Arc,
 };
@@ -16,6 +15,7 @@ use std::{
 use super::{
     StoreError,
     delta::Delta,
+    disk::{self, File},
     heads::HeadFrame,
     lanes::collector_of,
     latest::note_latest,
@@ -43,8 +43,10 @@ pub(super) struct Replay {
     pub(super) latest: Vec<i64>,
     /// Something of the file being read is lost.
     damaged: bool,
-    /// The columns of the frame being read.
-    present: Vec<usize>,
+    /// The values of the frame being read, by column.
+    values: Vec<Option<f64>>,
+    /// A frame that is coded again.
+    body: Vec<u8>,
     /// Numbers that were declared for two series; frames of this log are not to be trusted with them.
     disputed: BTreeSet<u32>,
 }
@@ -57,6 +59,8 @@ struct Reading {
     whole: bool,
     /// Whether the next frame kept has to open a chunk, which only a key frame can.
     needs_key: bool,
+    /// Frames up to the next key frame are coded again, since the one before the first of them is not kept.
+    again: Option<Delta>,
     /// Whether frames may be missing before the next one kept.
     follows_damage: bool,
 }
@@ -68,9 +72,9 @@ impl Replay {
     /// Starts from what segments and state say.
     pub(super) fn new(view: View, series: BTreeMap<u32, Series>) -> Self {
         let (clean, highest, samples) = (false, None, 0);
-        let (latest, present) = (Vec::new(), Vec::new());
+        let (latest, values, body) = (Vec::new(), Vec::new(), Vec::new());
         let (damaged, disputed) = (false, BTreeSet::new());
-        Self { view, series, clean, highest, samples, latest, damaged, present, disputed }
+        Self { view, series, clean, highest, samples, latest, damaged, values, body, disputed }
     }
 
     /// Reads a file. Of the newest, a torn tail is cut off.
@@ -81,7 +85,7 @@ impl Replay {
         is_newest: bool,
     ) -> Result<(), StoreError> {
         let path = log_path(logs, sequence);
-        let bytes = fs::read(&path).map_err(StoreError::file("read log", &path))?;
+        let bytes = disk::read(&path).map_err(StoreError::file("read log", &path))?;
         let mut readings: HashMap<u64, Reading> = HashMap::new();
         let (mut lost_bytes, mut lost_frames) = (0, 0u64);
         self.damaged = false;
@@ -112,7 +116,7 @@ impl Replay {
         }
         if tail > 0 && is_newest {
             tracing::warn!(log = %path.display(), tail, "store log ended in a half-written record, which was cut off");
-            let file = OpenOptions::new().write(true).open(&path);
+            let file = File::edit(&path);
             file.and_then(|file| file.set_len(end as u64))
                 .map_err(StoreError::file("cut log", &path))?;
         }
@@ -137,40 +141,52 @@ impl Replay {
             let schema =
                 known.filter(|known| **known == schema).unwrap_or_else(|| Arc::new(schema));
             let delta = Delta::new(schema.series.len());
-            let reading = Reading { schema, delta, whole: true, needs_key: false, follows_damage };
+            let (whole, needs_key, again) = (true, false, None);
+            let reading = Reading { schema, delta, whole, needs_key, again, follows_damage };
             readings.insert(frame.schema, reading);
         }
         let Some(reading) = readings.get_mut(&frame.schema).filter(|reading| reading.whole) else {
             return false;
         };
         let mut input = Input::new(frame.body);
-        self.present.clear();
-        let present = &mut self.present;
-        let read = reading.delta.decode(frame.head, &mut input, |column, _| present.push(column));
+        let (ids, values) = (reading.schema.series.clone(), &mut self.values);
+        values.clear();
+        values.resize(ids.len(), None);
+        let read = reading.delta.decode(frame.head, &mut input, |column, value| {
+            values[column] = Some(value);
+        });
         let Some(at_ms) = read.filter(|_| input.is_empty()) else {
             reading.whole = false;
             return false;
         };
-        let samples = present.len() as u64;
-        for id in present.iter().map(|column| reading.schema.series[*column]) {
-            note_latest(&mut self.latest, id, at_ms);
+        let mut samples = 0;
+        for (id, _) in ids.iter().zip(values.iter()).filter(|(_, value)| value.is_some()) {
+            note_latest(&mut self.latest, *id, at_ms);
+            samples += 1;
         }
         let place = self.view.heads.place(&reading.schema.server, &reading.schema.collector);
         let stream = &self.view.heads.streams[place];
         let (base, is_new) = (stream.base, stream.last_ms.is_none_or(|last| at_ms > last));
         self.view.heads.end_gaps(base, at_ms);
-        let disputed = reading.schema.series.iter().any(|id| self.disputed.contains(&id.0));
+        let disputed = ids.iter().any(|id| self.disputed.contains(&id.0));
         let is_key = frame.head & 0x7f == 0;
-        if !is_new {
-            // Chunks are sealed whole: what follows a sealed one begins with a key frame.
+        if !is_new || disputed {
             reading.needs_key = true;
-            return true;
+            return !disputed;
         }
-        if disputed || (reading.needs_key && !is_key) {
-            reading.needs_key = true;
-            return false;
+        if is_key {
+            reading.again = None;
+        } else if reading.needs_key {
+            // A batch that was written in part, and then again to this file: what was new of it begins anywhere.
+            reading.again = Some(Delta::new(ids.len()));
         }
         reading.needs_key = false;
+        let (mut head, mut body) = (frame.head, frame.body);
+        if let Some(again) = &mut reading.again {
+            self.body.clear();
+            head = again.encode(at_ms, values, &mut self.body);
+            body = &self.body;
+        }
         if reading.follows_damage {
             reading.follows_damage = false;
             let stream = &self.view.heads.streams[place];
@@ -183,7 +199,7 @@ impl Replay {
                 self.view.heads.tell(gap, true);
             }
         }
-        let frame = HeadFrame { at_ms, head: frame.head, body: frame.body, samples };
+        let frame = HeadFrame { at_ms, head, body, samples };
         self.view.heads.push(place, sequence, &reading.schema, frame);
         self.samples += samples;
         true

@@ -15,16 +15,12 @@
 //! A reader believes nothing that has not passed its checksum. Version 1 had no tiers, no flags, and a footer whose
 //! checksum covered itself alone.
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     StoreError,
     codec::{Effort, put_times, put_values},
-    folder::sync_folder,
+    disk::{File, create_dir_all, remove_file, rename, sync_folder},
     rollup::Rollup,
     rollup_codec::put_rollups,
     table::Table,
@@ -188,7 +184,7 @@ impl SegmentWriter {
         let path = facts.path(segments);
         let draft = path.with_extension("tmp");
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(StoreError::file("make folder", folder))?;
+            create_dir_all(folder).map_err(StoreError::file("make folder", folder))?;
             for above in [segments.join(facts.tier.name()), segments.to_owned()] {
                 sync_folder(&above).map_err(StoreError::file("sync folder", above))?;
             }
@@ -310,11 +306,11 @@ impl SegmentWriter {
 
     /// Makes the segment durable and gives it its name.
     pub(super) fn finish(mut self) -> Result<SegmentFacts, StoreError> {
-        self.file.sync_data().map_err(StoreError::file("sync segment", &self.draft))?;
-        fs::rename(&self.draft, &self.path)
-            .map_err(StoreError::file("rename segment", &self.draft))?;
-        if let Some(folder) = self.path.parent() {
-            sync_folder(folder).map_err(StoreError::file("sync folder", folder))?;
+        if let Err(error) = self.name() {
+            // It may have its name already, and is written again under another.
+            let _ = remove_file(&self.path);
+            self.abandon();
+            return Err(error);
         }
         self.facts.bytes = self.written;
         Ok(self.facts)
@@ -325,10 +321,19 @@ impl SegmentWriter {
         &self.facts
     }
 
+    fn name(&self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(StoreError::file("sync segment", &self.draft))?;
+        rename(&self.draft, &self.path).map_err(StoreError::file("rename segment", &self.draft))?;
+        if let Some(folder) = self.path.parent() {
+            sync_folder(folder).map_err(StoreError::file("sync folder", folder))?;
+        }
+        Ok(())
+    }
+
     /// Gives up, and leaves nothing behind.
     pub(super) fn abandon(self) {
         // At the next start it would be deleted anyway.
-        let _ = fs::remove_file(&self.draft);
+        let _ = remove_file(&self.draft);
     }
 
     fn put(&mut self, bytes: impl FnOnce(&mut Vec<u8>)) -> Place {

@@ -1,15 +1,14 @@
 //! Reading a segment: by position, without holding it in memory.
 
 use std::{
-    fs::File,
     io,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use super::{
     StoreError,
     codec::{ROWS_MAX, read_times, read_values},
+    disk::File,
     rollup::Rollup,
     rollup_codec::read_rollups,
     segment::{
@@ -45,7 +44,7 @@ impl Segment {
         let failed =
             |source| StoreError::File { step: "open segment", path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
+        let bytes = file.length().map_err(failed)?;
         let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
         let at = bytes.checked_sub(FOOTER as u64).filter(|at| *at >= HEADER as u64);
         let at = at.ok_or_else(|| damaged("it is too short"))?;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -11,7 +10,7 @@ use std::{
 };
 
 use super::{
-    StoreError,
+    StoreError, disk,
     heads::Heads,
     held::Held,
     log::log_path,
@@ -266,7 +265,7 @@ impl Shared {
         self.segment_bytes.fetch_sub(facts.bytes, Ordering::Relaxed);
         lock(&self.dropped_segments).push(facts.id);
         // It is removed with the last segment of its span; before that this fails.
-        let _ = facts.path(&self.segment_folder()).parent().map(fs::remove_dir);
+        let _ = facts.path(&self.segment_folder()).parent().map(disk::remove_dir);
     }
 
     /// Takes a finished segment in; the caller changes the heads under the same lock.
@@ -345,7 +344,7 @@ impl Shared {
 
 /// Deletes a file; that it is gone already is no error.
 pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
+    match disk::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(StoreError::file("delete", path)(error))
         }

@@ -92,7 +92,10 @@ impl SledState {
         }
         open.database.apply_batch(batch).map_err(failed("write"))?;
         open.database.flush().map_err(failed("flush"))?;
-        open.file.sync_data().map_err(StoreError::file("sync", file))
+        open.file.sync_data().map_err(StoreError::file("sync", file))?;
+        #[cfg(test)]
+        super::disk_faults::synced_state(&self.path);
+        Ok(())
     }
 }
 

@@ -10,7 +10,6 @@
 //!   where much has been written.
 
 use std::{
-    fs::File,
     io,
     sync::{Arc, Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -18,6 +17,7 @@ use std::{
 
 use super::{
     arrival::Judged,
+    disk::File,
     intake::{Durable, StoreIntake},
     messages::Refused,
     shared::lock,

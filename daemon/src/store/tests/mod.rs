@@ -5,7 +5,9 @@
 mod absent;
 mod answers;
 mod arriving;
+mod failing;
 mod limits;
+mod power;
 mod recovery;
 mod running;
 mod settling;

@@ -1,9 +1,11 @@
 //! Waiting until what arrived survives a power cut.
 
-use std::{fs::File, future::Future, os::fd::OwnedFd, pin::pin, task};
+use std::{fs, future::Future, os::fd::OwnedFd, pin::pin, task};
 
 use super::{
-    super::{StoreIntake, StorePort, arrival::Judged, messages::Refused, syncing::Syncing},
+    super::{
+        StoreIntake, StorePort, arrival::Judged, disk::File, messages::Refused, syncing::Syncing,
+    },
     *,
 };
 
@@ -32,14 +34,14 @@ fn written(intake: &StoreIntake, syncing: &Syncing) {
 /// A file that no sync succeeds on.
 fn unsyncable() -> Arc<File> {
     let (reader, _) = std::io::pipe().unwrap();
-    Arc::new(File::from(OwnedFd::from(reader)))
+    Arc::new(fs::File::from(OwnedFd::from(reader)).into())
 }
 
 #[test]
 fn whoever_waits_is_answered_by_a_sync_after_the_writing_and_shares_it() {
     let (port, intake) = StorePort::new(1 << 20);
     let syncing = Syncing::default();
-    syncing.begin_file(Arc::new(tempfile::tempfile().unwrap()));
+    syncing.begin_file(Arc::new(tempfile::tempfile().unwrap().into()));
     let (mut first, mut second) = (pin!(port.arrive(batch(1))), pin!(port.arrive(batch(2))));
     assert_eq!((poll(&mut first), poll(&mut second)), (None, None));
     syncing.sync(&intake).unwrap();
@@ -67,7 +69,7 @@ fn after_a_failed_sync_nothing_is_durable_until_it_is_sealed() {
     assert_eq!(failed, Some(1));
 
     // The same batch again: it is in the heads, and the file it stands in is not believed.
-    syncing.begin_file(Arc::new(tempfile::tempfile().unwrap()));
+    syncing.begin_file(Arc::new(tempfile::tempfile().unwrap().into()));
     let mut again = pin!(port.arrive(batch(1)));
     poll(&mut again);
     written(&intake, &syncing);
