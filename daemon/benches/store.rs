@@ -15,7 +15,7 @@ use std::{
 };
 
 use bartizan::{
-    config::StoreConfig,
+    config::{Retention, StoreConfig},
     series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId},
     store::{
         OpenedStore, Store, StoreActor, StoreArguments, StorePort, StoreReader,
@@ -56,6 +56,7 @@ async fn main() {
     trace.truncate(60);
     ingest("60 liveliest series", &trace, 100).await;
     queries(&trace).await;
+    month(&trace).await;
     arrivals(100, 1000).await;
     arrivals(2000, 50).await;
 }
@@ -205,44 +206,64 @@ async fn queries(trace: &[Column]) {
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let to_ms = START_MS + day as i64 * 1000;
-    let query = |label: Option<&str>, range_ms: i64, points| Query {
+    let one = Some(trace[0].name.as_str());
+    let hour = 3_600_000;
+    println!("queries on {} samples", bench.reader.stats().samples);
+    for (title, of, range_ms, points) in [
+        ("60 series × 1 h, 1,000 points", None, hour, Some(1000)),
+        ("60 series × 1 h, every sample", None, hour, None),
+        ("1 series × 5 min", one, 300_000, None),
+        ("1 series × 24 h, 1,000 points", one, 24 * hour, Some(1000)),
+    ] {
+        bench.ask(title, &question(of, to_ms, range_ms, points)).await;
+    }
+    bench.stop().await;
+}
+
+/// One machine for 30 days at a sample every 10 s, 60 series of one metric, as far as it is settled by then.
+async fn month(trace: &[Column]) {
+    let bench = Bench::start().await;
+    let rows = trace[0].values.len();
+    let (month, step) = (30 * 24 * 3600, 10);
+    for start in (0..month).step_by(3600 * step) {
+        let seconds = (start..month.min(start + 3600 * step)).step_by(step);
+        let frames = seconds.map(|second| bench.frame(trace, 0, second, second / step % rows));
+        let batch = Batch { frames: frames.collect(), gaps: Vec::new() };
+        bench.port.append(batch).wait().await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let to_ms = START_MS + month as i64 * 1000;
+    let (one, day) = (Some(trace[0].name.as_str()), 24 * 3_600_000);
+    println!("queries on {} samples of 30 days", bench.reader.stats().samples);
+    for (title, of, days, points) in [
+        ("1 series × 30 d, 1,000 points", one, 30, 1000),
+        ("1 series × 30 d, 720 points", one, 30, 720),
+        ("60 series × 30 d, 1,000 points", None, 30, 1000),
+        ("1 series × 7 d, 1,000 points", one, 7, 1000),
+    ] {
+        bench.ask(title, &question(of, to_ms, days * day, Some(points))).await;
+    }
+    bench.stop().await;
+}
+
+fn question(label: Option<&str>, to_ms: i64, range_ms: i64, points: Option<usize>) -> Query {
+    Query {
         server: "server-0".into(),
         metric: "trace".into(),
         labels: label.map(|label| ("column".to_owned(), label.to_owned())).into_iter().collect(),
         from_ms: to_ms - range_ms,
         to_ms,
         points,
-        raw: true,
-    };
-    let one = trace[0].name.as_str();
-    let hour = 3_600_000;
-    println!("queries on {} samples", bench.reader.stats().samples);
-    for (title, query) in [
-        ("60 series × 1 h, 1,000 points", query(None, hour, Some(1000))),
-        ("60 series × 1 h, every sample", query(None, hour, None)),
-        ("1 series × 5 min", query(Some(one), 300_000, None)),
-        ("1 series × 24 h, 1,000 points", query(Some(one), 24 * hour, Some(1000))),
-    ] {
-        let mut times: Vec<Duration> = Vec::new();
-        for _ in 0..15 {
-            let start = Instant::now();
-            let answer = bench.reader.query(query.clone()).await.unwrap();
-            times.push(start.elapsed());
-            assert!(
-                !answer.partial && answer.series.iter().all(|series| !series.points.is_empty())
-            );
-        }
-        times.sort_unstable();
-        println!("  {title:<32} {:>8.2} ms", times[times.len() / 2].as_secs_f64() * 1e3);
+        raw: false,
+        stats: Vec::new(),
     }
-    bench.stop().await;
 }
 
 impl Bench {
     async fn start() -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let catalog = Arc::new(Catalog::default());
-        let config = StoreConfig::default();
+        let config = config();
         let store = Store::open(folder.path(), &config, &catalog).unwrap();
         let (port, intake) = StorePort::new(64 << 20);
         let reader = StoreReader::new(catalog.clone(), intake.clone());
@@ -284,13 +305,31 @@ impl Bench {
         self.catalog.intern(series).unwrap()
     }
 
+    /// Asks again and again, and prints how long it takes and from which tier the answer comes.
+    async fn ask(&self, title: &str, query: &Query) {
+        let mut times: Vec<Duration> = Vec::new();
+        let mut tier = "";
+        for _ in 0..15 {
+            let start = Instant::now();
+            let answer = self.reader.query(query.clone()).await.unwrap();
+            times.push(start.elapsed());
+            assert!(
+                !answer.partial && answer.series.iter().all(|series| !series.points.is_empty())
+            );
+            tier = answer.series[0].tier.name();
+        }
+        times.sort_unstable();
+        let median = times[times.len() / 2].as_secs_f64() * 1e3;
+        println!("  {title:<32} {median:>8.2} ms  {tier}");
+    }
+
     /// Opens the folder as a kill would have left it now.
     fn reopen(&self) {
         let copy = tempfile::TempDir::new().unwrap();
         copy_below(self.folder.path(), copy.path());
         let log = self.reader.stats().bytes_log as f64 / 1e6;
         let start = Instant::now();
-        let store = Store::open(copy.path(), &StoreConfig::default(), &Arc::default()).unwrap();
+        let store = Store::open(copy.path(), &config(), &Arc::default()).unwrap();
         println!(
             "  reopen after a kill     {:>8.1} ms with {log:.1} MB of log",
             start.elapsed().as_secs_f64() * 1e3
@@ -301,6 +340,13 @@ impl Bench {
     async fn stop(self) {
         self.actor.stop_and_wait(None, None).await.unwrap();
     }
+}
+
+/// Nothing goes because of its age: the samples are of some day in 2026.
+fn config() -> StoreConfig {
+    let century = Duration::from_secs(100 * 365 * 24 * 3600);
+    let retention = Retention { raw: century, minute: century, hour: century };
+    StoreConfig { retention, ..StoreConfig::default() }
 }
 
 fn copy_below(from: &Path, to: &Path) {

@@ -16,15 +16,20 @@ use crate::{
     series::{Catalog, now_ms},
     store::{
         Store,
-        messages::{Answer, Query},
+        messages::{Answer, Query, Stat},
     },
 };
+
+/// What is wanted of a point, in this order.
+#[derive(Debug, Clone)]
+struct Stats(Vec<Stat>);
 
 /// What is asked about the past.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   bartizan query web-1 cpu_usage_ratio --since 5m
   bartizan query web-1 disk_usage_ratio --label mount=/ --since 7d --points 50
+  bartizan query web-1 cpu_usage_ratio --points 60 --stats p95,count
   bartizan query web-1 network_receive_bytes_total --raw --json")]
 pub(super) struct QueryArguments {
     /// Name of the server.
@@ -47,6 +52,10 @@ pub(super) struct QueryArguments {
     /// Counters as they were stored, instead of their rate per second.
     #[arg(long)]
     raw: bool,
+    /// More of each point, in this order: any of last, sum, count and p95. Of a rate, last is what the
+    /// counter stood at and sum what it grew by; p95 is known as long as every sample is kept.
+    #[arg(long, value_name = "LIST", value_parser = stats)]
+    stats: Option<Stats>,
     /// JSON in the shape of the API, instead of a table.
     #[arg(long)]
     json: bool,
@@ -61,7 +70,7 @@ pub(super) fn query(arguments: QueryArguments) -> Result<ExitCode, Failure> {
     let state = places.sources().state()?;
     let history = match client::get(&state, &path(&query)) {
         Ok(body) => serde_json::from_slice(&body)?,
-        Err(ClientError::Absent(_)) => History::from(offline_answer(&state, &query)?),
+        Err(ClientError::Absent(_)) => History::new(offline_answer(&state, &query)?, &query.stats),
         Err(error) => return Err(error.into()),
     };
     if json {
@@ -88,7 +97,7 @@ fn offline_answer(state: &Path, query: &Query) -> Result<Answer, Failure> {
 
 /// What the arguments ask.
 fn question(arguments: &QueryArguments, now_ms: i64) -> Result<Query, Failure> {
-    let QueryArguments { server, metric, since, until, points, label, raw, .. } = arguments;
+    let QueryArguments { server, metric, since, until, points, label, raw, stats, .. } = arguments;
     let query = Query {
         server: server.clone(),
         metric: metric.clone(),
@@ -97,13 +106,14 @@ fn question(arguments: &QueryArguments, now_ms: i64) -> Result<Query, Failure> {
         to_ms: until.map_or(now_ms, |until| until.at_ms(now_ms)),
         points: points.map(|points| points as usize),
         raw: *raw,
+        stats: stats.as_ref().map(|stats| stats.0.clone()).unwrap_or_default(),
     };
     if query.from_ms < query.to_ms { Ok(query) } else { Err(Failure::Backwards) }
 }
 
 /// The question as the API takes it.
 fn path(query: &Query) -> String {
-    let Query { server, metric, labels, from_ms, to_ms, points, raw } = query;
+    let Query { server, metric, labels, from_ms, to_ms, points, raw, stats } = query;
     let (server, metric) = (escaped(server), escaped(metric));
     let mut path =
         format!("/api/v1/series?server={server}&metric={metric}&from={from_ms}&to={to_ms}");
@@ -116,7 +126,15 @@ fn path(query: &Query) -> String {
     if *raw {
         path.push_str("&raw=true");
     }
+    if !stats.is_empty() {
+        let names: Vec<_> = stats.iter().map(|stat| stat.name()).collect();
+        path.push_str(&format!("&stats={}", names.join(",")));
+    }
     path
+}
+
+fn stats(text: &str) -> Result<Stats, String> {
+    Stat::list(text).map(Stats)
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -147,11 +165,13 @@ mod tests {
             "--points",
             "50",
             "--raw",
+            "--stats",
+            "sum,p95",
         ]);
         assert_eq!(
             path(&question(&asked.unwrap(), 20_000).unwrap()),
             "/api/v1/series?server=web-1&metric=disk_usage_ratio&from=10000&to=15000\
-             &label.mount=%2Fa%20b&points=50&raw=true"
+             &label.mount=%2Fa%20b&points=50&raw=true&stats=sum,p95"
         );
     }
 
@@ -159,7 +179,8 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let backwards = parse(&["web-1", "load1", "--since", "1m", "--until", "1h"]).unwrap();
         assert!(matches!(question(&backwards, 10_000_000), Err(Failure::Backwards)));
-        for wrong in [["--since", "soon"], ["--points", "0"], ["--label", "mount"]] {
+        let stats = ["--stats", "p99"];
+        for wrong in [["--since", "soon"], ["--points", "0"], ["--label", "mount"], stats] {
             let error = parse(&[&["web-1", "load1"], &wrong[..]].concat()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong:?}");
         }

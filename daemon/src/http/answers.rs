@@ -10,22 +10,19 @@ use warp::{
     reply::Response,
 };
 
-use crate::{
-    live::LiveReader,
-    series::now_ms,
-    store::messages::{Answer, Query},
-    supervision::ActorState,
-};
+use crate::{live::LiveReader, series::now_ms, store::messages::Query, supervision::ActorState};
 
 use super::{
     access::is_reading,
     assets::file_of,
     context::Context,
+    history_view::HistoryView,
+    messages::HistoryError,
     metrics::{self, Facts},
     query::{self, POINTS_MAX},
     reply::{Problem, body, is_known, json},
     token::hex,
-    views::{HistoryView, ReadyView, SeriesListView},
+    views::{ReadyView, SeriesListView},
 };
 
 /// Services without which the daemon is not ready: children of the root.
@@ -101,8 +98,12 @@ pub(super) async fn series(text: String, headers: HeaderMap, context: Arc<Contex
     let query = query::series(&text, now_ms)?;
     let is_closed = query.to_ms < now_ms;
     check_points(&query, &context.live)?;
+    let stats = query.stats.clone();
     let answer = match timeout(context.limits.answer, context.history.query(query)).await {
         Ok(Ok(answer)) => answer,
+        Ok(Err(HistoryError::Question(detail))) => {
+            return Err(Problem::bad_request(detail).into());
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, "question about the past was not answered");
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -118,7 +119,7 @@ pub(super) async fn series(text: String, headers: HeaderMap, context: Arc<Contex
     if most > POINTS_MAX {
         return Err(Problem::too_many_points(format!("the answer has {most} points")).into());
     }
-    Ok(history_reply(&answer, is_closed, &headers))
+    Ok(history_reply(&HistoryView::new(&answer, &stats), is_closed, &headers))
 }
 
 /// Refuses a question for every sample of a time that holds too many, before
@@ -139,12 +140,11 @@ fn check_points(query: &Query, live: &LiveReader) -> Result<(), Problem> {
 }
 
 /// The answer; of a time that is over, with a mark by which it need not be sent twice.
-fn history_reply(answer: &Answer, is_closed: bool, headers: &HeaderMap) -> Response {
-    let view = HistoryView::new(answer);
+fn history_reply(view: &HistoryView<'_>, is_closed: bool, headers: &HeaderMap) -> Response {
     if !is_closed {
-        return json(&view);
+        return json(view);
     }
-    let bytes = serde_json::to_vec(&view).unwrap_or_default();
+    let bytes = serde_json::to_vec(view).unwrap_or_default();
     let hash = Sha256::digest(&bytes);
     let etag = format!("\"{}\"", hex(hash.get(..16).unwrap_or_default()));
     let mut response = if is_known(headers.get(header::IF_NONE_MATCH), &etag) {

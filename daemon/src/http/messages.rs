@@ -31,8 +31,14 @@ pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Answer, HistoryError>
 
 /// Why there is no answer. The reason is shown to whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("failed to read history: {0}")]
-pub struct HistoryError(pub String);
+pub enum HistoryError {
+    /// The question cannot be answered as it is.
+    #[error("{0}")]
+    Question(String),
+    /// The store cannot answer at present.
+    #[error("failed to read history: {0}")]
+    Unavailable(String),
+}
 
 /// What the store counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -33,6 +33,7 @@ mod context;
 mod enrol;
 mod enrol_views;
 mod handshake;
+mod history_view;
 mod ingest;
 mod ingest_views;
 mod listener;

@@ -1,6 +1,6 @@
 //! Query strings, read strictly: what is not understood is named, not ignored.
 
-use crate::store::messages::Query;
+use crate::store::messages::{Query, Stat};
 
 use super::reply::Problem;
 
@@ -53,7 +53,7 @@ pub(super) fn series(text: &str, now_ms: i64) -> Result<Query, Problem> {
     let mut server = None;
     let mut metric = None;
     let mut labels = Vec::new();
-    let (mut from, mut to, mut points, mut raw) = (None, None, None, None);
+    let (mut from, mut to, mut points, mut raw, mut stats) = (None, None, None, None, None);
     for (name, value) in pairs(text)? {
         match &*name {
             "server" => once(&mut server, &name, value)?,
@@ -62,10 +62,11 @@ pub(super) fn series(text: &str, now_ms: i64) -> Result<Query, Problem> {
             "to" => once(&mut to, &name, time(&name, &value)?)?,
             "points" => once(&mut points, &name, count(&value)?)?,
             "raw" => once(&mut raw, &name, truth(&value)?)?,
+            "stats" => once(&mut stats, &name, Stat::list(&value).map_err(Problem::bad_request)?)?,
             label => match label.strip_prefix("label.") {
                 Some(label) if !label.is_empty() => labels.push((label.to_owned(), value)),
                 _ => {
-                    let known = "server, metric, label.NAME, from, to, points and raw";
+                    let known = "server, metric, label.NAME, from, to, points, raw and stats";
                     return Err(unknown(&name, known));
                 }
             },
@@ -86,6 +87,7 @@ pub(super) fn series(text: &str, now_ms: i64) -> Result<Query, Problem> {
         to_ms,
         points,
         raw: raw.unwrap_or(false),
+        stats: stats.unwrap_or_default(),
     })
 }
 
@@ -127,7 +129,9 @@ mod tests {
         let query = query.unwrap();
         assert_eq!((query.from_ms, query.to_ms), (5_400_000, 9_000_000));
         assert_eq!(query.labels, [("mount".to_owned(), "/var".to_owned())]);
-        assert_eq!((query.points, query.raw), (None, false));
+        assert_eq!((query.points, query.raw, query.stats), (None, false, Vec::new()));
+        let more = series("server=a&metric=b&stats=p95,last", 9_000_000).unwrap();
+        assert_eq!(more.stats, [Stat::P95, Stat::Last]);
     }
 
     #[test]
@@ -141,6 +145,8 @@ mod tests {
         check("server=a&metric=b&points=11001", "at most 11000");
         check("server=a&metric=b&points=0", "at most 11000");
         check("server=a&metric=b&raw=1", "raw is `1`");
+        check("server=a&metric=b&stats=p99", "known are last, sum, count, p95");
+        check("server=a&metric=b&stats=sum&stats=last", "`stats` is given twice");
         check("server=%zz&metric=b", "`%zz` is not percent-encoded");
         check("server=%ff&metric=b", "`%ff` is not percent-encoded");
     }

@@ -1,4 +1,4 @@
-//! The shapes of answers: the only place where http says how something looks in JSON.
+//! The shapes of answers: here and in [`super::history_view`] alone http says how something looks in JSON.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -10,8 +10,7 @@ use crate::{
         ServerView as LiveServer,
         messages::{Origin, ServerState},
     },
-    series::{Gap, Kind, Labels, PRESUMED_INTERVAL_MS, Series, SeriesId},
-    store::messages::{Answer, SeriesAnswer},
+    series::{Kind, Labels, PRESUMED_INTERVAL_MS, Series, SeriesId},
     supervision::{ActorState, NodeView},
 };
 
@@ -158,57 +157,6 @@ impl<'a> SeriesListView<'a> {
             interval_ms: series.interval_ms,
         });
         Self { series: series.collect() }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct HistoryView<'a> {
-    series: Vec<SeriesHistoryView<'a>>,
-    partial: bool,
-}
-
-#[derive(Serialize)]
-struct SeriesHistoryView<'a> {
-    labels: &'a Labels,
-    unit: &'a str,
-    kind: Kind,
-    resolution_ms: i64,
-    /// Time, mean, smallest, largest. What is not a number becomes null.
-    points: Vec<(i64, f64, f64, f64)>,
-    gaps: Vec<GapView<'a>>,
-}
-
-#[derive(Serialize)]
-struct GapView<'a> {
-    from: i64,
-    to: Option<i64>,
-    reason: &'a str,
-}
-
-impl<'a> HistoryView<'a> {
-    pub(super) fn new(answer: &'a Answer) -> Self {
-        let series = answer.series.iter().map(SeriesHistoryView::new).collect();
-        Self { series, partial: answer.partial }
-    }
-}
-
-impl<'a> SeriesHistoryView<'a> {
-    fn new(series: &'a SeriesAnswer) -> Self {
-        let points = series.points.iter();
-        Self {
-            labels: &series.labels,
-            unit: &series.unit,
-            kind: series.kind,
-            resolution_ms: series.resolution_ms,
-            points: points.map(|point| (point.at_ms, point.mean, point.min, point.max)).collect(),
-            gaps: series.gaps.iter().map(GapView::new).collect(),
-        }
-    }
-}
-
-impl<'a> GapView<'a> {
-    fn new(gap: &'a Gap) -> Self {
-        Self { from: gap.from_ms, to: gap.to_ms, reason: &gap.reason }
     }
 }
 

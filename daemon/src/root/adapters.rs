@@ -11,7 +11,7 @@ use crate::{
     },
     logging::chain,
     plugin::{PluginPort, PluginUses},
-    store::{StoreReader, messages::Query},
+    store::{StoreError, StoreReader, messages::Query},
 };
 
 /// The past, as the store knows it.
@@ -24,9 +24,12 @@ struct StoreHistory(StoreReader);
 impl History for StoreHistory {
     fn query(&self, query: Query) -> AnswerFuture {
         let store = self.0.clone();
-        Box::pin(
-            async move { store.query(query).await.map_err(|error| HistoryError(chain(&error))) },
-        )
+        Box::pin(async move {
+            store.query(query).await.map_err(|error| match error {
+                StoreError::Question(_) => HistoryError::Question(chain(&error)),
+                error => HistoryError::Unavailable(chain(&error)),
+            })
+        })
     }
 
     fn stats(&self) -> HistoryStats {

@@ -9,10 +9,12 @@ use super::{
     StoreError,
     heads::Chunk,
     points::Points,
-    query::{interval_of, open},
+    rollup::Rollup,
     segment::{Entry, SegmentFacts},
     segment_read::Segment,
     shared::Shared,
+    sources::{interval_of, open},
+    tier::Tier,
 };
 use crate::{logging::chain, series::SeriesId};
 
@@ -30,15 +32,31 @@ enum Place<'a> {
     Chunk(&'a Chunk),
 }
 
+/// Something of the series, out of its source.
+enum Part {
+    /// Time, value, time between two.
+    Sample(i64, f64, u32),
+    Rollup(Rollup),
+}
+
 /// The samples of one series, wherever they stand.
 pub(super) struct Merge<'a> {
     shared: &'a Shared,
     id: SeriesId,
     interval_ms: u32,
     opened: VecDeque<(u64, Rc<Segment>)>,
-    /// Samples that something to come may be older than: time, value, time between two.
-    waiting: Vec<(i64, f64, u32)>,
+    /// What something to come may be older than.
+    waiting: Vec<Part>,
     partial: bool,
+}
+
+impl Part {
+    fn first_ms(&self) -> i64 {
+        match self {
+            Self::Sample(at_ms, ..) => *at_ms,
+            Self::Rollup(rollup) => rollup.first_ms,
+        }
+    }
 }
 
 impl<'a> Merge<'a> {
@@ -52,7 +70,7 @@ impl<'a> Merge<'a> {
     /// not be read.
     pub(super) fn run(
         mut self,
-        segments: &'a [Arc<SegmentFacts>],
+        segments: impl Iterator<Item = &'a Arc<SegmentFacts>>,
         chunks: &[&'a Arc<Chunk>],
         (from_ms, to_ms): (i64, i64),
         points: &mut Points,
@@ -91,18 +109,27 @@ impl<'a> Merge<'a> {
     /// Gives what is older than `before_ms`.
     fn let_go(&mut self, before_ms: i64, points: &mut Points) {
         // What is in order already costs next to nothing.
-        self.waiting.sort_by_key(|(at_ms, ..)| *at_ms);
-        let older = self.waiting.partition_point(|(at_ms, ..)| *at_ms < before_ms);
-        for (at_ms, value, interval_ms) in self.waiting.drain(..older) {
-            points.add(at_ms, value, interval_ms);
+        self.waiting.sort_by_key(Part::first_ms);
+        let older = self.waiting.partition_point(|part| part.first_ms() < before_ms);
+        for part in self.waiting.drain(..older) {
+            match part {
+                Part::Sample(at_ms, value, interval_ms) => points.add(at_ms, value, interval_ms),
+                Part::Rollup(rollup) => points.add_rollup(rollup),
+            }
         }
     }
 
     fn block(&mut self, facts: &SegmentFacts, entry: &Entry) -> Result<(), StoreError> {
         let Some(segment) = self.segment(facts)? else { return Ok(()) };
-        let samples = segment.values(entry, &segment.times(entry)?)?;
-        let interval_ms = interval_of(&samples, self.interval_ms);
-        self.waiting.extend(samples.into_iter().map(|(at_ms, value)| (at_ms, value, interval_ms)));
+        let times = segment.times(entry)?;
+        if facts.tier != Tier::Raw {
+            self.waiting.extend(segment.rollups(entry, &times)?.into_iter().map(Part::Rollup));
+            return Ok(());
+        }
+        let samples = segment.values(entry, &times)?.into_iter();
+        let interval_ms = interval_of(samples.as_slice(), self.interval_ms);
+        let part = |(at_ms, value)| Part::Sample(at_ms, value, interval_ms);
+        self.waiting.extend(samples.map(part));
         Ok(())
     }
 
@@ -117,7 +144,8 @@ impl<'a> Merge<'a> {
                 }
             },
             |(waiting, found), at_ms| {
-                waiting.extend(found.take().map(|value| (at_ms, value, chunk.interval_ms)));
+                let part = |value| Part::Sample(at_ms, value, chunk.interval_ms);
+                waiting.extend(found.take().map(part));
             },
         );
         self.partial |= !whole;

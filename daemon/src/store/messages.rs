@@ -8,6 +8,10 @@ use std::{collections::HashSet, sync::Arc};
 use tokio::sync::oneshot;
 
 use super::{StoreError, open::Store};
+pub use super::{
+    point::{Point, Stat},
+    tier::Tier,
+};
 use crate::series::{Frame, Gap, Kind, Labels, SeriesId};
 
 /// What a clock may say: 100 million days around 1970, so that days can be reckoned with. The store keeps no other time.
@@ -119,6 +123,8 @@ pub struct Query {
     pub points: Option<usize>,
     /// Counters as they were stored, instead of their rate per second.
     pub raw: bool,
+    /// What is wanted beyond mean, smallest and largest. Percentiles are found only where they are.
+    pub stats: Vec<Stat>,
 }
 
 /// The answer to a [`Query`].
@@ -141,25 +147,16 @@ pub struct SeriesAnswer {
     pub unit: Arc<str>,
     /// Gauge or counter, as it is stored.
     pub kind: Kind,
+    /// The coarsest tier that it was read from.
+    pub tier: Tier,
     /// Time between two points, in milliseconds.
     pub resolution_ms: i64,
+    /// From when on percentiles are known that were asked for; none if from the first point on.
+    pub p95_from_ms: Option<i64>,
     /// Oldest first.
     pub points: Vec<Point>,
     /// Where there is nothing, and why; oldest first.
     pub gaps: Vec<Gap>,
-}
-
-/// One or more samples that stand close together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
-    /// Time of the first of them, or begin of the stretch they are taken from.
-    pub at_ms: i64,
-    /// Their mean.
-    pub mean: f64,
-    /// The smallest.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
 }
 
 /// What the store says of itself.

@@ -38,6 +38,7 @@ export function axisMark(ms: number, stepMs: number): string {
 
 /** The names of the units of a length of time. */
 export interface SpanWords {
+  readonly year: string;
   readonly day: string;
   readonly hour: string;
   readonly minute: string;

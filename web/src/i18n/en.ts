@@ -17,7 +17,7 @@ export const en = {
   },
   colon: ': ',
   semicolon: '; ',
-  span: { day: 'd', hour: 'h', minute: 'm', second: 's' },
+  span: { year: 'y', day: 'd', hour: 'h', minute: 'm', second: 's' },
   skip: 'Skip to content',
   theme: { label: 'Theme', auto: 'Auto', light: 'Light', dark: 'Dark' },
   language: 'Language',

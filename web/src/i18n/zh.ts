@@ -15,7 +15,7 @@ export const zh: Dictionary = {
   },
   colon: '：',
   semicolon: '；',
-  span: { day: '天', hour: '时', minute: '分', second: '秒' },
+  span: { year: '年', day: '天', hour: '时', minute: '分', second: '秒' },
   skip: '跳到正文',
   theme: { label: '主题', auto: '自动', light: '浅色', dark: '深色' },
   language: '语言',

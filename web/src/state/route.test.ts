@@ -27,7 +27,7 @@ test('a range survives its way through the URL and leaves the rest alone', () =>
   const after = withRange(before, fixed);
   expect(after.toString()).toBe('virtual=1&from=1000000&to=1060000');
   expect(rangeOf(after)).toEqual(fixed);
-  expect(rangeOf(withRange(after, { kind: 'follow', preset: '7d' }))).toEqual({ kind: 'follow', preset: '7d' });
+  expect(rangeOf(withRange(after, { kind: 'follow', preset: '90d' }))).toEqual({ kind: 'follow', preset: '90d' });
 });
 
 test('a range that makes no sense is the default', () => {
@@ -40,7 +40,7 @@ test('spans follow the present or stand still, and never pass it', () => {
   expect(spanOf({ kind: 'follow', preset: '5m' }, 1_000_000)).toEqual([700_000, 1_000_000]);
   expect(shifted([400, 800], -1, 1_000)).toEqual({ kind: 'fixed', fromMs: 200, toMs: 600 });
   expect(shifted([400, 800], 1, 900)).toEqual({ kind: 'fixed', fromMs: 500, toMs: 900 });
-  expect([nearestPreset(1_000), nearestPreset(900_000), nearestPreset(1e12)]).toEqual(['5m', '15m', '7d']);
+  expect([nearestPreset(1_000), nearestPreset(900_000), nearestPreset(1e12)]).toEqual(['5m', '15m', '1y']);
 });
 
 test('an empty value leaves the URL', () => {

@@ -4,7 +4,7 @@
  */
 
 /** Lengths of the presets, newest design order. */
-export const PRESETS = { '5m': 300_000, '15m': 900_000, '1h': 3_600_000, '6h': 21_600_000, '24h': 86_400_000, '7d': 604_800_000 } as const;
+export const PRESETS = { '5m': 300_000, '15m': 900_000, '1h': 3_600_000, '6h': 21_600_000, '24h': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000, '90d': 7_776_000_000, '1y': 31_536_000_000 } as const;
 
 export type Preset = keyof typeof PRESETS;
 

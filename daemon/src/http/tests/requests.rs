@@ -68,14 +68,19 @@ async fn history_is_asked_as_the_query_says_and_a_closed_time_is_sent_once() {
     let path = "/api/v1/series?server=web-1&metric=cpu_usage_ratio&label.core=0&from=1000&to=9000&points=10";
     let reply = rig.get(path).await;
     let expected = json!({"partial": false, "series": [{
-        "labels": {"core": "0"}, "unit": "ratio", "kind": "gauge", "resolution_ms": 1000,
-        "points": [[1000, 0.5, null, 1.0]],
+        "labels": {"core": "0"}, "unit": "ratio", "kind": "gauge",
+        "tier": "raw", "resolution_ms": 1000, "points": [[1000, 0.5, null, 1.0]],
         "gaps": [{"from": 1000, "to": null, "reason": "plugin timed out"}],
     }]});
     assert_eq!(reply.json(), expected);
     let query = rig.asked.lock().unwrap().pop().unwrap();
     assert_eq!((query.from_ms, query.to_ms, query.points), (1000, 9000, Some(10)));
     assert_eq!(query.labels, [("core".to_owned(), "0".to_owned())]);
+
+    let more = rig.get(&format!("{path}&stats=count,p95,sum,last")).await.json();
+    let columns = json!(["time", "mean", "min", "max", "count", "p95", "sum", "last"]);
+    assert_eq!((&more["columns"], &more["series"][0]["p95_from"]), (&columns, &json!(2000)));
+    assert_eq!(more["series"][0]["points"], json!([[1000, 0.5, null, 1.0, 3, null, 1.5, 0.5]]));
 
     let etag = reply.header("etag").unwrap();
     let again =
@@ -96,6 +101,10 @@ async fn what_history_cannot_answer_is_said_in_words() {
     check_error(&rig, &format!("{series}&points=11001"), 400, "too_many_points", "11000").await;
     check_error(&rig, &format!("{series}&form=1"), 400, "bad_request", "`form`").await;
     check_error(&rig, "/api/v1/series?server=db&metric=x", 404, "not_found", "`db`").await;
+    let unknown = "no stat `p99`; known are last, sum, count, p95";
+    check_error(&rig, &format!("{series}&stats=p99"), 400, "bad_request", unknown).await;
+    let too_much = "/api/v1/series?server=web-1&metric=too_much";
+    check_error(&rig, too_much, 400, "bad_request", "ask for less").await;
     let broken = "/api/v1/series?server=web-1&metric=broken";
     check_error(&rig, broken, 503, "history_unavailable", "disk is on fire").await;
 }

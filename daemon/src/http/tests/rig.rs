@@ -39,7 +39,7 @@ use crate::{
     series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, SeriesId, now_ms},
     store::{
         StorePort,
-        messages::{Answer, Point, Query, SeriesAnswer},
+        messages::{Answer, Point, Query, SeriesAnswer, Stat, Tier},
     },
     supervision::{ActorState, Node, Tree},
 };
@@ -321,9 +321,13 @@ impl History for FakeHistory {
         self.0.lock().unwrap().push(query.clone());
         Box::pin(async move {
             if query.metric == "broken" {
-                return Err(HistoryError("disk is on fire".to_owned()));
+                return Err(HistoryError::Unavailable("disk is on fire".to_owned()));
             }
-            let point = Point { at_ms: query.from_ms, mean: 0.5, min: f64::NAN, max: 1.0 };
+            if query.metric == "too_much" {
+                return Err(HistoryError::Question("ask for less".to_owned()));
+            }
+            let mean = Point { sum: 1.5, count: 3, ..Point::single(query.from_ms, 0.5) };
+            let point = Point { min: f64::NAN, max: 1.0, ..mean };
             let gap = Gap {
                 server: query.server.into(),
                 collector: "cpu".into(),
@@ -336,6 +340,8 @@ impl History for FakeHistory {
                 labels: Labels::new([("core", "0")]),
                 unit: "ratio".into(),
                 kind: Kind::Gauge,
+                tier: Tier::Raw,
+                p95_from_ms: query.stats.contains(&Stat::P95).then_some(2000),
                 resolution_ms: 1000,
                 points: vec![point],
                 gaps: vec![gap],

@@ -13,6 +13,7 @@ mod running;
 mod settling;
 mod syncing;
 mod tailing;
+mod tiers;
 
 use std::{
     fs,
@@ -139,6 +140,7 @@ fn everything(metric: &str) -> Query {
         to_ms: START_MS + 10 * 24 * 3_600_000,
         points: None,
         raw: true,
+        stats: Vec::new(),
     }
 }
 

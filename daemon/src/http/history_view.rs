@@ -1,0 +1,96 @@
+//! How the past looks in JSON.
+
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+
+use crate::{
+    series::{Gap, Kind, Labels},
+    store::messages::{Answer, Point, SeriesAnswer, Stat},
+};
+
+#[derive(Serialize)]
+pub(super) struct HistoryView<'a> {
+    /// What stands in a point, where more was asked for than there always is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<&'static str>>,
+    series: Vec<SeriesHistoryView<'a>>,
+    partial: bool,
+}
+
+#[derive(Serialize)]
+struct SeriesHistoryView<'a> {
+    labels: &'a Labels,
+    unit: &'a str,
+    kind: Kind,
+    tier: &'static str,
+    resolution_ms: i64,
+    /// Where percentiles were asked for that are not known of the first points.
+    #[serde(rename = "p95_from", skip_serializing_if = "Option::is_none")]
+    p95_from_ms: Option<i64>,
+    points: Vec<PointView<'a>>,
+    gaps: Vec<GapView<'a>>,
+}
+
+/// Time, mean, smallest, largest, and what else was asked for. What is not a number becomes null.
+struct PointView<'a>(&'a Point, &'a [Stat]);
+
+#[derive(Serialize)]
+struct GapView<'a> {
+    from: i64,
+    to: Option<i64>,
+    reason: &'a str,
+}
+
+impl<'a> HistoryView<'a> {
+    /// The answer to a question that asked for `stats` as well.
+    pub(super) fn new(answer: &'a Answer, stats: &'a [Stat]) -> Self {
+        let names = || ["time", "mean", "min", "max"].into_iter();
+        let columns = names().chain(stats.iter().map(|stat| stat.name()));
+        let series = answer.series.iter().map(|series| SeriesHistoryView::new(series, stats));
+        Self {
+            columns: (!stats.is_empty()).then(|| columns.collect()),
+            series: series.collect(),
+            partial: answer.partial,
+        }
+    }
+}
+
+impl<'a> SeriesHistoryView<'a> {
+    fn new(series: &'a SeriesAnswer, stats: &'a [Stat]) -> Self {
+        Self {
+            labels: &series.labels,
+            unit: &series.unit,
+            kind: series.kind,
+            tier: series.tier.name(),
+            p95_from_ms: series.p95_from_ms,
+            resolution_ms: series.resolution_ms,
+            points: series.points.iter().map(|point| PointView(point, stats)).collect(),
+            gaps: series.gaps.iter().map(GapView::new).collect(),
+        }
+    }
+}
+
+impl Serialize for PointView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(point, stats) = self;
+        let mut values = serializer.serialize_seq(Some(4 + stats.len()))?;
+        values.serialize_element(&point.at_ms)?;
+        for value in [point.mean, point.min, point.max] {
+            values.serialize_element(&value)?;
+        }
+        for stat in *stats {
+            match stat {
+                Stat::Last => values.serialize_element(&point.last)?,
+                Stat::Sum => values.serialize_element(&point.sum)?,
+                Stat::Count => values.serialize_element(&point.count)?,
+                Stat::P95 => values.serialize_element(&point.p95)?,
+            }
+        }
+        values.end()
+    }
+}
+
+impl<'a> GapView<'a> {
+    fn new(gap: &'a Gap) -> Self {
+        Self { from: gap.from_ms, to: gap.to_ms, reason: &gap.reason }
+    }
+}
