@@ -12,8 +12,10 @@ use serde_json::Value;
 
 const CONFIG: &str = "[[server]]\nname = \"here\"\n";
 
-const COMMANDS: [&str; 8] =
-    ["run", "check", "query", "plugin", "alert", "notify", "server", "join"];
+const COMMANDS: [&str; 11] = [
+    "run", "check", "query", "plugin", "alert", "notify", "server", "join", "store", "backup",
+    "restore",
+];
 
 #[tokio::test]
 async fn help_names_every_command_and_every_command_has_help() {

@@ -76,6 +76,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("scrape", &["collector", "config", "plugin", "trust"]),
     ("enrol", &["config", "store"]),
+    // Texts of samples: OpenMetrics is read as pages are, and there is one word on which times there are.
+    ("exchange", &["scrape", "store::messages"]),
     ("ingest", &["config", "enrol", "fleet", "store"]),
     ("forward", &["config", "store", "supervision", "trust"]),
     (
@@ -95,6 +97,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "fleet",
             "enrol",
             "ingest",
+            "exchange",
         ],
     ),
     ("trust", &[]),
@@ -118,7 +121,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "logging",
         ],
     ),
-    ("cli", &["root", "store", "plugin", "plugin_host", "manifest", "config", "logging"]),
+    (
+        "cli",
+        &["root", "store", "plugin", "plugin_host", "manifest", "config", "logging", "exchange"],
+    ),
 ];
 
 /// Crates that only one module of the daemon names.

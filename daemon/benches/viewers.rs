@@ -34,8 +34,9 @@ use bartizan::{
     },
     series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId, now_ms},
     store::{
-        StorePort,
+        StorePort, StoreReader,
         messages::{Answer, Query},
+        upkeep::UpkeepPort,
     },
     supervision::{PULSE_MS, Tree},
 };
@@ -69,7 +70,7 @@ async fn serve() {
     let live = Live::new(port.clone(), updates, catalog.clone(), tree.clone());
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.address().unwrap();
-    let (store, _) = StorePort::new(1 << 20);
+    let (store, intake) = StorePort::new(1 << 20);
     let (fleet, tokens) = (FleetPort::default(), TokenPort::default());
     let config = Arc::new(ArcSwap::from_pointee(Config::default()));
     let ingest = Ingest::new(config, catalog.clone(), store, fleet, tokens.clone());
@@ -80,6 +81,7 @@ async fn serve() {
         token: Token::load_or_create(state.path()).unwrap(),
         live: live.reader(),
         history: Arc::new(NoHistory),
+        upkeep: UpkeepPort::new(StoreReader::new(catalog.clone(), intake)),
         plugins: Arc::new(PluginList::default),
         alerts: Alert::restored(Default::default(), Arc::default(), "hub".into()).desk(),
         fleet: FleetPort::default(),
@@ -91,6 +93,7 @@ async fn serve() {
         assets: |_| None,
         version: env!("CARGO_PKG_VERSION"),
         started: Instant::now(),
+        upkeep: UpkeepPort::new(StoreReader::new(catalog.clone(), intake)),
         limits: Limits { connections: viewers + 16, ..Limits::default() },
         node: tree.root().child("http", "http"),
     };

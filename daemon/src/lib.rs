@@ -1,6 +1,7 @@
 //! Bartizan watches servers. The modules stand in the order of the data:
 //!
 //! ```text
+//!  files ◄─ exchange ─► http, cli
 //!  other nodes, Prometheus, scripts ─► http ─► ingest ──┐
 //!  exporters ─► scrape ──────────────┐                  ▼
 //!  plugin_host ─frames─► plugin ─► collector ─► server ─┬─► store ─► forward ─► hubs, VictoriaMetrics
@@ -20,6 +21,7 @@ pub mod collector;
 pub mod config;
 pub mod detect;
 pub mod enrol;
+pub mod exchange;
 pub mod fleet;
 pub mod forward;
 pub mod http;

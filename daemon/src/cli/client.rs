@@ -8,16 +8,28 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, client::conn::http1, header::HOST, http::request::Builder};
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    client::conn::http1,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HOST},
+    http::request::Builder,
+};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::{net::UnixStream, time::timeout};
+use tokio::{net::UnixStream, task::JoinHandle, time::timeout};
 
 /// Name of the control socket within the state folder.
 const SOCKET: &str = "control.sock";
 
 /// How long an answer may take: a test of a contact waits for its channels.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many samples a daemon says it has of those that were written to it.
+const SAMPLES_WRITTEN: &str = "x-prometheus-remote-write-samples-written";
+
+/// Too many requests, and no room: whoever writes may come again.
+const RETRIED: [u16; 2] = [429, 503];
 
 /// Longest answer that is read: every point that one may hold, for hundreds of series.
 const ANSWER_MAX_BYTES: usize = 256 << 20;
@@ -79,7 +91,100 @@ fn send(state: &Path, request: Builder, body: Bytes) -> Result<Bytes, ClientErro
     })
 }
 
+/// Gives the body of the answer to `GET path` to `each` as it comes; each piece of it has to come in time.
+pub(super) fn stream(
+    state: &Path,
+    path: &str,
+    each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), ClientError> {
+    let broken = |error: io::Error| ClientError::Ask(error.into());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(broken)?.block_on(async {
+        let socket = state.join(SOCKET);
+        let asked = begin(&socket, Request::get(path), Bytes::new());
+        let (mut response, connection) =
+            timeout(PATIENCE, asked).await.unwrap_or(Err(ClientError::Silent))?;
+        if !response.status().is_success() {
+            return Err(refusal(response.status(), &collected(response).await?));
+        }
+        while let Some(frame) =
+            timeout(PATIENCE, response.frame()).await.map_err(|_| ClientError::Silent)?
+        {
+            let frame = frame.map_err(|error| ClientError::Ask(error.into()))?;
+            if let Ok(bytes) = frame.into_data() {
+                each(&bytes).map_err(broken)?;
+            }
+        }
+        connection.abort();
+        Ok(())
+    })
+}
+
+/// What a daemon says to samples that were written to it.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// So many of them are stored, or were before.
+    Stored(u64),
+    /// It has no room for them now.
+    Later(Duration),
+    /// Some or all of them are refused.
+    Refused(String),
+}
+
+/// Writes samples by the same way as other nodes do: `body` is a remote write 2.0 request.
+pub(super) fn write_samples(state: &Path, body: Vec<u8>) -> Result<Written, ClientError> {
+    let broken = |error: io::Error| ClientError::Ask(error.into());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(broken)?.block_on(async {
+        let request = Request::post("/api/v1/write")
+            .header(CONTENT_TYPE, "application/x-protobuf;proto=io.prometheus.write.v2.Request")
+            .header(CONTENT_ENCODING, "snappy");
+        let socket = state.join(SOCKET);
+        let asked = begin(&socket, request, body.into());
+        let (response, connection) =
+            timeout(PATIENCE, asked).await.unwrap_or(Err(ClientError::Silent))?;
+        let header = |name: &str| {
+            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+            value.and_then(|value| value.parse::<u64>().ok())
+        };
+        let (status, retry) = (response.status(), header("retry-after"));
+        if status.is_success() {
+            return Ok(Written::Stored(header(SAMPLES_WRITTEN).unwrap_or_default()));
+        }
+        if let Some(seconds) = retry.filter(|_| RETRIED.contains(&status.as_u16())) {
+            return Ok(Written::Later(Duration::from_secs(seconds)));
+        }
+        let body = collected(response).await?;
+        connection.abort();
+        match refusal(status, &body) {
+            ClientError::Refused(detail) => Ok(Written::Refused(detail)),
+            error => Err(error),
+        }
+    })
+}
+
 async fn ask(socket: &Path, request: Builder, body: Bytes) -> Result<Bytes, ClientError> {
+    let (response, connection) = begin(socket, request, body).await?;
+    let status = response.status();
+    let body = collected(response).await?;
+    connection.abort();
+    if status.is_success() { Ok(body) } else { Err(refusal(status, &body)) }
+}
+
+async fn collected(response: Response<Incoming>) -> Result<Bytes, ClientError> {
+    let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES);
+    Ok(body.collect().await.map_err(ClientError::Ask)?.to_bytes())
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
+    let refusal = serde_json::from_slice(body).map(|refusal: Refusal| refusal.detail);
+    ClientError::Refused(refusal.unwrap_or_else(|_| status.to_string()))
+}
+
+/// An answer that begins, and who brings the rest of it.
+type Begun = (Response<Incoming>, JoinHandle<Result<(), hyper::Error>>);
+
+async fn begin(socket: &Path, request: Builder, body: Bytes) -> Result<Begun, ClientError> {
     let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::Absent(socket.into()),
         _ => ClientError::Connect { path: socket.into(), source },
@@ -94,15 +199,7 @@ async fn ask(socket: &Path, request: Builder, body: Bytes) -> Result<Bytes, Clie
         .map_err(|error| ClientError::Ask(error.into()))?;
     let response =
         sender.send_request(request).await.map_err(|error| ClientError::Ask(error.into()))?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES);
-    let body = body.collect().await.map_err(ClientError::Ask)?.to_bytes();
-    connection.abort();
-    if status.is_success() {
-        return Ok(body);
-    }
-    let refusal = serde_json::from_slice(&body).map(|refusal: Refusal| refusal.detail);
-    Err(ClientError::Refused(refusal.unwrap_or_else(|_| status.to_string())))
+    Ok((response, connection))
 }
 
 /// `text` as it may stand in the path or the query of a request (RFC 3986:

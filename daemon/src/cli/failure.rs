@@ -1,10 +1,11 @@
 //! Why a command failed, and how people are told.
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, io, path::PathBuf, process::ExitCode};
 
 use super::{client::ClientError, join::JoinError, output::OutputError};
 use crate::{
     config::ConfigError,
+    exchange::BadLine,
     logging::{LoggingError, chain},
     root::StartError,
     store::StoreError,
@@ -57,8 +58,34 @@ pub(super) enum Failure {
         source: Box<dyn Error>,
     },
     /// No daemon runs, and the store does not answer either.
-    #[error("failed to read the store")]
+    #[error(transparent)]
     Store(#[from] StoreError),
+    /// Not all samples could be read.
+    #[error(
+        "failed to read {0} columns: all others are written; `bartizan store check` says which those are"
+    )]
+    Incomplete(u64),
+    /// Samples could not be written down.
+    #[error("failed to export samples")]
+    Export(#[source] io::Error),
+    /// Samples of a file were not taken.
+    #[error("failed to import `{}`", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, and why not.
+        source: BadLine,
+    },
+    /// A file could not be read or written.
+    #[error("failed to {step} `{}`", path.display())]
+    File {
+        /// What was being done.
+        step: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Nothing can be asked about the past.
     #[error(
         "failed to find a daemon or its history in `{}`; name its state folder by --state",

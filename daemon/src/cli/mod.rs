@@ -11,6 +11,7 @@
 //!   `<state>/control.sock`; none names an actor.
 
 mod alert;
+mod backup;
 mod check;
 mod client;
 mod describe;
@@ -28,6 +29,7 @@ mod query;
 mod rejoin;
 mod run;
 mod server;
+mod store;
 mod table;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -77,6 +79,13 @@ enum Command {
     Server(server::ServerCommand),
     /// Makes this machine report to a hub, as `bartizan server add` says there.
     Join(join::JoinArguments),
+    /// Shows, checks and repairs the store, and takes samples out of it and into it.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Copies the store to a folder, while the daemon goes on.
+    Backup(backup::BackupArguments),
+    /// Makes a backup the store.
+    Restore(backup::RestoreArguments),
     /// Runs plugins. Started by the daemon, not by people.
     #[command(hide = true)]
     PluginHost {
@@ -124,6 +133,9 @@ pub fn main() -> ExitCode {
         Some(Command::Notify(command)) => notify::notify(command),
         Some(Command::Server(command)) => server::server(command),
         Some(Command::Join(arguments)) => join::join(arguments),
+        Some(Command::Store(command)) => store::store(command),
+        Some(Command::Backup(arguments)) => backup::backup(arguments),
+        Some(Command::Restore(arguments)) => backup::restore(arguments),
         Some(Command::PluginHost { arguments }) => return plugin_host::run(arguments),
     };
     done.unwrap_or_else(|failure| failure.report())

@@ -20,6 +20,7 @@ use crate::{
     fleet::FleetPort,
     ingest::Ingest,
     live::LiveReader,
+    store::upkeep::UpkeepPort,
     supervision::{Node, Tree, until_pulse},
 };
 
@@ -62,6 +63,8 @@ pub struct HttpArguments {
     pub live: LiveReader,
     /// What happened before.
     pub history: Arc<dyn History>,
+    /// What the store can be asked for besides.
+    pub upkeep: UpkeepPort,
     /// Which plugins there are.
     pub plugins: PluginLister,
     /// Incidents and notices.
@@ -124,6 +127,7 @@ impl Actor for HttpActor {
             access: Access { names: arguments.names, token: arguments.token },
             live: arguments.live,
             history: arguments.history,
+            upkeep: arguments.upkeep,
             plugins: arguments.plugins,
             alerts: arguments.alerts,
             targets: arguments.targets,

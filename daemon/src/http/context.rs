@@ -23,6 +23,7 @@ use crate::{
     fleet::FleetPort,
     ingest::Ingest,
     live::LiveReader,
+    store::upkeep::UpkeepPort,
     supervision::{Node, Tree},
 };
 
@@ -44,6 +45,7 @@ pub(super) struct Context {
     pub(super) access: Access,
     pub(super) live: LiveReader,
     pub(super) history: Arc<dyn History>,
+    pub(super) upkeep: UpkeepPort,
     pub(super) plugins: PluginLister,
     pub(super) alerts: AlertDesk,
     pub(super) targets: TargetLister,

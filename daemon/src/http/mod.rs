@@ -53,6 +53,7 @@ mod targets;
 mod tests;
 mod tls;
 mod token;
+mod upkeep;
 mod views;
 mod watch;
 

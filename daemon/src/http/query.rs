@@ -98,7 +98,7 @@ pub(super) fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(),
     }
 }
 
-fn time(name: &str, value: &str) -> Result<i64, Problem> {
+pub(super) fn time(name: &str, value: &str) -> Result<i64, Problem> {
     let bad =
         |_| Problem::bad_request(format!("{name} is `{value}`, must be milliseconds since 1970"));
     value.parse().map_err(bad)

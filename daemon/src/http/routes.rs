@@ -17,6 +17,7 @@ use super::{
     reply::{Problem, json, secured},
     seen, servers, sharing, stream,
     targets::TargetsView,
+    upkeep,
     views::{ActorView, HealthView, PluginsView},
 };
 
@@ -181,6 +182,8 @@ fn api_routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .or(settled(series))
         .unify()
         .or(ingest::view_route(context))
+        .unify()
+        .or(upkeep::routes(context))
         .unify();
     // Before those that take the same addresses for reading alone.
     let enrol = enrol::routes(context);

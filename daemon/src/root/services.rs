@@ -15,7 +15,7 @@ use crate::{
     ingest::Ingest,
     live::{LiveActor, LiveArguments},
     plugin::{PluginActor, PluginArguments},
-    store::{StoreActor, StoreArguments},
+    store::{StoreActor, StoreArguments, upkeep::UpkeepPort},
     supervision::{ChildSpec, Node, Restart, start_with},
 };
 
@@ -114,6 +114,7 @@ fn http(
     let (names, token, tree) = (opened.names.clone(), opened.token.clone(), opened.tree.clone());
     let live = opened.live.reader();
     let history = adapters::history(opened.reader.clone());
+    let upkeep = UpkeepPort::new(opened.reader.clone());
     let plugins = adapters::plugins(opened.plugins.clone());
     let alerts = opened.alert.desk();
     let targets = adapters::targets(opened.forward.clone());
@@ -134,6 +135,7 @@ fn http(
         token: token.clone(),
         live: live.clone(),
         history: history.clone(),
+        upkeep: upkeep.clone(),
         plugins: plugins.clone(),
         alerts: alerts.clone(),
         targets: targets.clone(),

@@ -8,7 +8,7 @@ use crate::series::{Kind, kind_by_name, unit_by_name};
 /// The metrics that stand together on a page under one `# TYPE`. The last one that was named counts: a page names
 /// each before its samples, and not again.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Family<'p> {
+pub struct Family<'p> {
     name: &'p str,
     kind: Option<Type>,
     unit: &'p str,
@@ -17,14 +17,14 @@ pub(super) struct Family<'p> {
 
 impl<'p> Family<'p> {
     /// A `# TYPE` line was read.
-    pub(super) fn typed(&mut self, name: &'p str, kind: Type) {
+    pub fn typed(&mut self, name: &'p str, kind: Type) {
         self.named(name);
         self.kind = Some(kind);
         self.sum_up();
     }
 
     /// A `# UNIT` line was read.
-    pub(super) fn measured(&mut self, name: &'p str, unit: &'p str) {
+    pub fn measured(&mut self, name: &'p str, unit: &'p str) {
         self.named(name);
         self.unit = unit;
         self.sum_up();
@@ -48,7 +48,7 @@ impl<'p> Family<'p> {
     }
 
     /// Kind and unit of `metric`, which may be a part of this family or have nothing to do with it.
-    pub(super) fn describes(&self, metric: &'p str) -> (Kind, &'p str) {
+    pub fn describes(&self, metric: &'p str) -> (Kind, &'p str) {
         let Some((kind, part)) = self.kind.zip(metric.strip_prefix(self.name)) else {
             return (kind_by_name(metric), unit_by_name(metric));
         };

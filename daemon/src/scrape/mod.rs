@@ -34,6 +34,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use family::Family;
 pub use page::{Format, Lines, Malformed};
 pub use round::{Haul, Parser};
 pub use source::ScrapeSource;

@@ -91,12 +91,31 @@ pub enum StoreError {
         /// The limit.
         max_bytes: u64,
     },
+    /// There is no backup: nothing bears its name.
+    #[error("failed to back up to `{}`: {what}", path.display())]
+    Backup {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not, and the fix.
+        what: String,
+    },
+    /// Nothing was restored: what was there is as it was.
+    #[error("failed to restore from `{}`: {what}", path.display())]
+    Restore {
+        /// The backup.
+        path: PathBuf,
+        /// Why not, and the fix.
+        what: String,
+    },
     /// A thread could not be started. Fatal.
     #[error("failed to start a thread of the store")]
     Thread(#[source] io::Error),
     /// The store is not open: it starts, stops, or has fallen.
     #[error("failed to query store: it is not open")]
     Closed,
+    /// The store has too much to do at present. It can be asked again.
+    #[error("failed to ask the store: it is busy; try again")]
+    Busy,
     /// A question makes no sense.
     #[error("failed to query store: {0}")]
     Question(&'static str),

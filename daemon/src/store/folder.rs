@@ -36,7 +36,10 @@ impl Folder {
             private(path).map_err(unusable)?;
         }
         let lock = take_lock(path)?;
-        check_version(path)?;
+        if !check_version(path)? {
+            let version = format!("{VERSION}\n");
+            replace(&path.join("VERSION"), version.as_bytes()).map_err(unusable)?;
+        }
         for folder in ["log", "segments", "checkpoint"] {
             create_dir_all(path.join(folder)).map_err(unusable)?;
         }
@@ -55,7 +58,8 @@ fn private(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 
-fn take_lock(path: &Path) -> Result<File, StoreError> {
+/// Takes the folder alone, whatever version it is in; the lock goes with the file.
+pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
     let unusable = |source| StoreError::Folder { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -79,26 +83,20 @@ fn take_lock(path: &Path) -> Result<File, StoreError> {
     Ok(lock)
 }
 
-fn check_version(path: &Path) -> Result<(), StoreError> {
+/// Refuses a version that this program does not know; whether it is the one that it writes.
+pub(super) fn check_version(path: &Path) -> Result<bool, StoreError> {
     let unusable = |source| StoreError::Folder { path: path.to_owned(), source };
     let file = path.join("VERSION");
     match fs::read_to_string(&file) {
-        Ok(found) if found.trim() == VERSION.to_string() => Ok(()),
-        Ok(found) if found.trim() == VERSION_LEAST.to_string() => {
-            tracing::info!(path = %path.display(), from = VERSION_LEAST, to = VERSION, "store folder goes on in a newer version");
-            write_version(&file).map_err(unusable)
-        }
+        Ok(found) if found.trim() == VERSION.to_string() => Ok(true),
+        Ok(found) if found.trim() == VERSION_LEAST.to_string() => Ok(false),
         Ok(found) => {
             let found = found.trim().chars().take(40).collect();
             Err(StoreError::Version { path: path.to_owned(), found, known: VERSION })
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => write_version(&file).map_err(unusable),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(unusable(error)),
     }
-}
-
-fn write_version(file: &Path) -> io::Result<()> {
-    replace(file, format!("{VERSION}\n").as_bytes())
 }
 
 /// Puts `content` in the place of `file` so that at any moment either the old

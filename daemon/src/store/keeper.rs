@@ -77,6 +77,12 @@ impl Keeper {
         self.state.requests()
     }
 
+    /// Makes changes of others: for tests.
+    #[cfg(test)]
+    pub(super) fn tell(&mut self, changes: Changes) {
+        self.state.apply(changes).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// Whether a block is full.
     pub(super) fn is_due(&self) -> bool {
         let view = self.shared.view();

@@ -35,12 +35,7 @@ pub(super) struct Log {
 impl Log {
     /// Begins the file `sequence` in the folder `logs`.
     pub(super) fn create(logs: &Path, sequence: u64, store: u128) -> io::Result<Self> {
-        let mut header = Vec::with_capacity(LOG_HEADER);
-        header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&VERSION.to_le_bytes());
-        header.extend_from_slice(&0u16.to_le_bytes());
-        header.extend_from_slice(&sequence.to_le_bytes());
-        header.extend_from_slice(&store.to_le_bytes());
+        let header = header(sequence, store);
         let path = log_path(logs, sequence);
         let file = File::create_new(&path)?;
         if let Err(error) = file.write_all(&header).and_then(|()| sync_folder(logs)) {
@@ -76,6 +71,16 @@ impl Log {
     pub(super) fn file(&self) -> Arc<File> {
         self.file.clone()
     }
+}
+
+/// What the file `sequence` begins with.
+pub(super) fn header(sequence: u64, store: u128) -> [u8; LOG_HEADER] {
+    let mut header = [0; LOG_HEADER];
+    header[..4].copy_from_slice(MAGIC);
+    header[4..6].copy_from_slice(&VERSION.to_le_bytes());
+    header[8..16].copy_from_slice(&sequence.to_le_bytes());
+    header[16..].copy_from_slice(&store.to_le_bytes());
+    header
 }
 
 /// Where the file `sequence` stands.

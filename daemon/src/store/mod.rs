@@ -45,6 +45,7 @@ mod delta;
 mod disk;
 #[cfg(test)]
 mod disk_faults;
+mod errands;
 mod error;
 mod folder;
 mod gaps;
@@ -90,6 +91,7 @@ mod tail;
 mod tests;
 mod threads;
 mod tier;
+pub mod upkeep;
 mod wire;
 mod writer;
 

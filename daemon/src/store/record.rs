@@ -16,6 +16,9 @@ use crate::series::{Gap, Series, SeriesId};
 /// No record is longer, header included.
 pub(super) const RECORD_MAX: usize = 16 << 20;
 
+/// No filler is shorter: the header, and a mark of a stop, which counts only at the end of a log.
+pub(super) const FILLER_LEAST: usize = 10;
+
 const VERSION: u8 = 1;
 const FRAME: u8 = 1;
 const SERIES: u8 = 2;
@@ -107,6 +110,12 @@ impl Records {
     /// Adds the mark of a clean stop.
     pub(super) fn stop(&mut self) {
         self.add(STOP, |_| ());
+    }
+
+    /// Adds `length` bytes, header included, that say nothing: they stand where something was lost, so that what
+    /// follows keeps its place.
+    pub(super) fn filler(&mut self, length: usize) {
+        self.add(STOP, |out| out.resize(out.len() + length.saturating_sub(FILLER_LEAST), 0));
     }
 
     fn add(&mut self, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {

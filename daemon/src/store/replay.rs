@@ -66,7 +66,7 @@ struct Reading {
 }
 
 /// The reason of a gap that a damage of the log has left.
-const DAMAGED: &str = "the store's log was damaged";
+pub(super) const DAMAGED: &str = "the store's log was damaged";
 
 impl Replay {
     /// Starts from what segments and state say.

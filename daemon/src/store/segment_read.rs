@@ -161,6 +161,14 @@ impl Segment {
 
     /// Tells every entry of the index that is whole.
     pub(super) fn each_entry(&self, mut each: impl FnMut(&Entry)) -> Result<(), StoreError> {
+        self.each_place(|_, entry| entry.iter().for_each(&mut each))
+    }
+
+    /// Tells every place of the index, and the entry there if it is whole.
+    pub(super) fn each_place(
+        &self,
+        mut each: impl FnMut(u64, Option<Entry>),
+    ) -> Result<(), StoreError> {
         let mut bytes = Vec::new();
         for first in (0..self.entries).step_by(ENTRIES_AT_ONCE) {
             let count = (self.entries - first).min(ENTRIES_AT_ONCE as u64);
@@ -168,7 +176,7 @@ impl Segment {
             let at = self.index + first * ENTRY as u64;
             self.file.read_exact_at(&mut bytes, at).map_err(|error| self.failed(error))?;
             for (at, entry) in (at..).step_by(ENTRY).zip(bytes.chunks_exact(ENTRY)) {
-                read_entry(self.facts.id, at, entry).iter().for_each(&mut each);
+                each(at, read_entry(self.facts.id, at, entry));
             }
         }
         Ok(())
@@ -182,6 +190,18 @@ impl Segment {
             return Err(self.damaged("its index is damaged"));
         }
         Ok(entries)
+    }
+
+    /// Opens a segment whose footer is gone: nothing is known of it but what `facts` say. Its columns can be read.
+    pub(super) fn without_footer(path: &Path, facts: SegmentFacts) -> Result<Self, StoreError> {
+        let failed =
+            |source| StoreError::File { step: "open segment", path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let bytes = file.length().map_err(failed)?;
+        let facts = SegmentFacts { bytes, ..facts };
+        let table = Place { at: 0, length: 0 };
+        let (version, index, entries) = (VERSION, 0, 0);
+        Ok(Self { file, path: path.to_owned(), facts, version, table, index, entries })
     }
 
     /// An entry of the index; `None` if it is damaged.
@@ -215,7 +235,7 @@ impl Segment {
 }
 
 /// The entry that stands at `at` in the segment `id`; `None` if it is damaged.
-fn read_entry(id: u64, at: u64, bytes: &[u8]) -> Option<Entry> {
+pub(super) fn read_entry(id: u64, at: u64, bytes: &[u8]) -> Option<Entry> {
     let (covered, sum) = bytes.split_at_checked(ENTRY - 4)?;
     if checksum(id, at, covered).to_le_bytes() != sum {
         return None;

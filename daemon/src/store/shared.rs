@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     StoreError, disk,
+    errands::Errands,
     heads::Heads,
     held::Held,
     log::log_path,
@@ -56,6 +57,8 @@ pub(super) struct Shared {
     pub(super) syncing: Syncing,
     /// The log shall go on in a new file.
     pub(super) rotate: AtomicBool,
+    /// What the keeper is asked to do.
+    pub(super) errands: Errands,
     /// Number of the log file in use, and when writer and keeper were last seen alive.
     pub(super) sequence: AtomicU64,
     pub(super) writer_beat_ms: AtomicI64,
@@ -136,6 +139,7 @@ impl Shared {
             indexed_series: AtomicUsize::new(0),
             syncing: Syncing::default(),
             rotate: AtomicBool::new(false),
+            errands: Errands::default(),
             sequence: AtomicU64::new(0),
             writer_beat_ms: AtomicI64::new(now_ms()),
             keeper_beat_ms: AtomicI64::new(now_ms()),

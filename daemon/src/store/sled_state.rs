@@ -13,15 +13,17 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
     StoreError,
+    shared::lock,
     state::{Changes, Contents, StateStore},
 };
+use crate::logging::chain;
 
 /// A database that takes longer to open has to be counted as damaged.
 const OPEN_LIMIT: Duration = Duration::from_secs(30);
@@ -116,6 +118,38 @@ impl StateStore for SledState {
         }
         kept
     }
+}
+
+/// What can still be read of a database.
+#[derive(Debug)]
+pub(super) struct Salvage {
+    /// Keys and their values, in their order.
+    pub(super) pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Why this is not all.
+    pub(super) damage: Option<String>,
+}
+
+/// Reads as much of the database in `path` as can be read. It may be changed by that: give a copy.
+pub(super) fn salvage(path: &Path) -> Result<Salvage, StoreError> {
+    let mut state = SledState { path: path.to_owned(), open: None };
+    let pairs = Arc::new(Mutex::new(Vec::new()));
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let told = pairs.clone();
+    let attempt = move || {
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            state.scan(&mut |key, value| lock(&told).push((key.to_vec(), value.to_vec())))
+        }));
+        let panicked = || Err(failed("open")(io::Error::other("sled panicked").into()));
+        drop(state);
+        // Nobody waits any more if it took too long.
+        let _ = sender.send(read.unwrap_or_else(|_| panicked()));
+    };
+    let name = "store-salvage".to_owned();
+    thread::Builder::new().name(name).spawn(attempt).map_err(StoreError::Thread)?;
+    let silent = StoreError::StateSilent { step: "open", seconds: OPEN_LIMIT.as_secs() };
+    let damage = receiver.recv_timeout(OPEN_LIMIT).unwrap_or(Err(silent)).err();
+    let pairs = std::mem::take(&mut *lock(&pairs));
+    Ok(Salvage { pairs, damage: damage.map(|error| chain(&error)) })
 }
 
 /// Opens the database; a thread of an earlier life may still hold it for a moment.

@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::{
-    StoreError,
+    StoreError, errands,
     intake::{StoreIntake, Waiting},
     keeper::Keeper,
     open::Store,
@@ -271,6 +271,7 @@ impl KeeperWork {
             // Whoever asks us to stop wakes us.
             thread::park_timeout(LOOK_EVERY);
             self.shared.keeper_beat_ms.store(now_ms(), Ordering::Relaxed);
+            errands::run(&self.shared, &mut self.keeper);
             let limited = self.keeper.stay_under_limit();
             if failed.is_some_and(|failed| failed.elapsed() < RETRY_KEEPING) {
                 continue;

@@ -38,8 +38,9 @@ use crate::{
     },
     series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, SeriesId, now_ms},
     store::{
-        StorePort,
+        StorePort, StoreReader,
         messages::{Answer, Point, Query, SeriesAnswer, Stat, Tier},
+        upkeep::UpkeepPort,
     },
     supervision::{ActorState, Node, Tree},
 };
@@ -109,7 +110,7 @@ impl Rig {
         let alert = Alert::restored(Default::default(), Arc::default(), "hub".into());
         let asked = Arc::<Mutex<Vec<Query>>>::default();
         let names = Names::new(bound, "Monitor.example.org", Some("https://bartizan.example.org"));
-        let (fleet, (store, _)) = (FleetPort::default(), StorePort::new(1 << 20));
+        let (fleet, (store, intake)) = (FleetPort::default(), StorePort::new(1 << 20));
         let (config, known) = (Arc::default(), catalog.clone());
         let ingest = Ingest::new(config, known, store, fleet.clone(), tokens.clone());
         let arguments = HttpArguments {
@@ -122,6 +123,7 @@ impl Rig {
             token: token.clone(),
             live: live.reader(),
             history: Arc::new(FakeHistory(asked.clone())),
+            upkeep: UpkeepPort::new(StoreReader::new(catalog.clone(), intake)),
             plugins: Arc::new(plugins),
             targets: Arc::new(targets),
             alerts: alert.desk(),

@@ -5,6 +5,7 @@
 mod absent;
 mod answers;
 mod arriving;
+mod copies;
 mod failing;
 mod limits;
 mod power;
@@ -14,6 +15,7 @@ mod settling;
 mod syncing;
 mod tailing;
 mod tiers;
+mod upkeep;
 
 use std::{
     fs,
