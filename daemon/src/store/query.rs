@@ -48,16 +48,17 @@ fn attempt(shared: &Shared, query: &Query, now_ms: i64) -> Result<(Answer, bool)
     sources.read(shared, &mut asked);
     let mut gone = sources.gone;
     // What a tier no longer has, another may have.
+    let earliest = sources.earliest(shared, &asked);
     let (stay, moved): (Vec<_>, Vec<_>) = asked
         .into_iter()
-        .map(|asked| {
-            let other = asked.nothing_until_ms().and_then(|before_ms| {
-                let (first_ms, tier) = sources.earliest(shared, &asked, before_ms)?;
+        .zip(earliest)
+        .map(|(asked, earliest)| {
+            let other = asked.nothing_until_ms().zip(earliest).filter(|(before_ms, (ms, _))| {
                 // An index may name times that are up to a second early.
                 let interval_ms = i64::from(asked.shape.interval_ms).max(1000);
-                asked.shape.is_hole(first_ms, before_ms, interval_ms).then_some(tier)
+                asked.shape.is_hole(*ms, *before_ms, interval_ms)
             });
-            (other, asked)
+            (other.map(|(_, (_, tier))| tier), asked)
         })
         .partition(|(tier, _)| tier.is_none());
     let mut answers: Vec<SeriesAnswer> = Vec::new();

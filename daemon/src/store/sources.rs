@@ -106,50 +106,63 @@ impl Sources {
         }
     }
 
-    /// Of the tiers that were not read for a series, that which has it from the earliest time on, and that time, if
-    /// it is before `before_ms`. None if those that were read have something older: then nothing is gone, the oldest
-    /// goes first.
-    pub(super) fn earliest(
-        &self,
-        shared: &Shared,
-        asked: &Asked,
-        before_ms: i64,
-    ) -> Option<(i64, Tier)> {
-        let mut earliest: Option<(i64, Tier)> = None;
-        for facts in self.segments.iter().take_while(|facts| facts.first_ms < before_ms) {
-            let least_ms = earliest.map_or(before_ms, |(at_ms, _)| at_ms);
-            if facts.first_ms >= least_ms || asked.wants(facts) {
-                continue;
-            }
-            let spans = spans(shared, facts, asked.id).into_iter();
-            let within = spans.filter(|(_, last_ms)| *last_ms >= self.from_ms);
-            let first_ms = within.map(|(first_ms, _)| first_ms.max(self.from_ms)).min();
-            if let Some(first_ms) = first_ms.filter(|first_ms| *first_ms < least_ms) {
-                earliest = Some((first_ms, facts.tier));
+    /// For each series that begins with a hole, which of the tiers that were not read for it has the earliest of it,
+    /// and from when on. None if those that were read have something older: then nothing is gone, the oldest goes
+    /// first.
+    pub(super) fn earliest(&self, shared: &Shared, asked: &[Asked]) -> Vec<Option<(i64, Tier)>> {
+        let before: Vec<_> = asked.iter().map(Asked::nothing_until_ms).collect();
+        let mut earliest = vec![None; asked.len()];
+        for facts in &self.segments {
+            let mut segment = Unopened(None);
+            for ((asked, before_ms), earliest) in asked.iter().zip(&before).zip(&mut earliest) {
+                let least_ms = earliest.map(|(first_ms, _)| first_ms).or(*before_ms);
+                let Some(least_ms) = least_ms.filter(|least_ms| facts.first_ms < *least_ms) else {
+                    continue;
+                };
+                if asked.wants(facts) {
+                    continue;
+                }
+                let spans = segment.spans(shared, facts, asked.id).into_iter();
+                let within = spans.filter(|(_, last_ms)| *last_ms >= self.from_ms);
+                let first_ms = within.map(|(first_ms, _)| first_ms.max(self.from_ms)).min();
+                if let Some(first_ms) = first_ms.filter(|first_ms| *first_ms < least_ms) {
+                    *earliest = Some((first_ms, facts.tier));
+                }
             }
         }
-        let mut older = self.earlier.iter().rev().filter(|facts| asked.wants(facts));
-        let has_older =
-            earliest.is_some() && older.any(|facts| !spans(shared, facts, asked.id).is_empty());
-        earliest.filter(|_| !has_older)
+        for facts in self.earlier.iter().rev() {
+            let mut segment = Unopened(None);
+            for (asked, earliest) in asked.iter().zip(&mut earliest) {
+                if earliest.is_some()
+                    && asked.wants(facts)
+                    && !segment.spans(shared, facts, asked.id).is_empty()
+                {
+                    *earliest = None;
+                }
+            }
+        }
+        earliest
     }
 
     /// Time of the last sample of a series in segments before those that were read.
     pub(super) fn previous(&self, shared: &Shared, id: SeriesId) -> Option<i64> {
         // What is in a coarser tier too is looked for there.
         let mut earlier = self.earlier.iter().rev().filter(|facts| !facts.folded);
-        earlier.find_map(|facts| Some(spans(shared, facts, id).last()?.1))
+        earlier.find_map(|facts| Some(Unopened(None).spans(shared, facts, id).last()?.1))
     }
 }
 
-/// First and last times of what a segment has of a series. What cannot be read is told where it is read for its samples.
-fn spans(shared: &Shared, facts: &SegmentFacts, id: SeriesId) -> Vec<(i64, i64)> {
-    let read = open(shared, facts).and_then(|segment| {
-        let Some(segment) = segment else { return Ok(Vec::new()) };
-        let (entries, _) = segment.find(id)?;
-        Ok(entries.iter().map(|entry| segment.span(entry)).collect())
-    });
-    read.unwrap_or_default()
+/// A segment that is opened when it is first looked into, and then stays so.
+struct Unopened(Option<Option<Segment>>);
+
+impl Unopened {
+    /// First and last times of what it has of a series. What cannot be read is told where it is read for its samples.
+    fn spans(&mut self, shared: &Shared, facts: &SegmentFacts, id: SeriesId) -> Vec<(i64, i64)> {
+        let opened = self.0.get_or_insert_with(|| open(shared, facts).ok().flatten());
+        let Some(segment) = opened else { return Vec::new() };
+        let (entries, _) = segment.find(id).unwrap_or_default();
+        entries.iter().map(|entry| segment.span(entry)).collect()
+    }
 }
 
 /// Feeds what a segment has: whether something of it could not be read, or nothing where the segment is gone.

@@ -280,3 +280,36 @@ fn a_minute_with_some_samples_is_no_gap_and_one_without_has_its_reason() {
         store.seal();
     }
 }
+
+#[test]
+fn what_came_in_lanes_comes_to_the_same() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (early, late) = (store.series("load", ""), store.series("other", ""));
+    let at = |second: i64| START_MS + second * 1000;
+    let mut samples = Vec::new();
+    for second in (0..5400).step_by(10) {
+        // What another series is ahead of goes beside it, every other time.
+        if second % 20 == 10 {
+            assert_eq!(store.arrive(vec![frame(at(second + 5), &[(late, 0.5)])]).stored, 1);
+        }
+        let value = (second * 7 % 640) as f64;
+        samples.push((at(second), value));
+        assert_eq!(store.arrive(vec![frame(at(second), &[(early, value)])]).stored, 1);
+        if second % 1700 == 0 {
+            store.seal();
+        }
+    }
+    let query = buckets("load", 2, 120_000);
+    let shape = Shape { interval_ms: 10_000, ..shape(&query, Kind::Gauge, 120_000, Tier::Minute) };
+    let (model, _) = points_of(shape, |points| {
+        samples.iter().for_each(|(at_ms, value)| points.add(*at_ms, *value, 10_000));
+    });
+    for _ in 0..2 {
+        let answer = store.ask(&query);
+        assert_eq!((answer.partial, answer.series[0].tier), (false, Tier::Minute));
+        same(&model, &answer.series[0].points).unwrap();
+        store.seal();
+        store.settle();
+    }
+}
