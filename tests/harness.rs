@@ -6,7 +6,8 @@
 //!    │              │    ◄─remote write── writer, in the words of wire; proxy and namespaces are bad lines
 //!    │              ├─► /proc: process
 //!    │              └─► people: mail and letter, smtp, kannel, sink; programs of others: peer
-//!    └ plugins: hostile, dial
+//!    ├ plugins: hostile, dial
+//!    └ its disk: disk
 //! ```
 //!
 //! # Invariants
@@ -29,6 +30,8 @@ pub mod contents;
 mod daemon;
 #[path = "harness/dial.rs"]
 pub mod dial;
+#[path = "harness/disk.rs"]
+pub mod disk;
 #[path = "harness/enrolment.rs"]
 pub mod enrolment;
 #[path = "harness/hostile.rs"]

@@ -93,7 +93,6 @@ async fn serve() {
         assets: |_| None,
         version: env!("CARGO_PKG_VERSION"),
         started: Instant::now(),
-        upkeep: UpkeepPort::new(StoreReader::new(catalog.clone(), intake)),
         limits: Limits { connections: viewers + 16, ..Limits::default() },
         node: tree.root().child("http", "http"),
     };

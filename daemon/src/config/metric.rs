@@ -7,6 +7,9 @@ use super::{Side, value};
 /// Whether a collector gives samples: 1 if it does, else 0. Judged by the daemon itself, with the
 /// label `collector`.
 pub const COLLECTOR_STATE: &str = "bartizan_collector_state";
+/// Whether the samples of a server that is read here are stored: 1 if they are, 0 while they wait for the disk. Judged
+/// by the daemon itself.
+pub const STORE_STATE: &str = "bartizan_store_state";
 /// Whether a server can be watched at all: 1 if it can, else 0. Judged by the daemon itself.
 pub const SERVER_STATE: &str = "bartizan_server_state";
 
@@ -22,7 +25,7 @@ impl Range {
     /// The range of `metric`, by the endings that plugins give to units.
     pub(super) fn of(metric: &str) -> Self {
         let is_ratio = metric.ends_with("_ratio");
-        let is_state = [COLLECTOR_STATE, SERVER_STATE].contains(&metric);
+        let is_state = [COLLECTOR_STATE, SERVER_STATE, STORE_STATE].contains(&metric);
         let counts =
             ["_bytes", "_seconds", "_total", "_hertz"].iter().any(|end| metric.ends_with(end));
         Self {
@@ -107,7 +110,8 @@ mod tests {
             assert!(fine(metric, above, 0.0) && fine(metric, above, 1e12), "{metric}");
             assert!(!fine(metric, above, -1.0) && !fine(metric, below, 0.0), "{metric}");
         }
-        assert!(fine(SERVER_STATE, below, 1.0) && !fine(COLLECTOR_STATE, above, 1.0));
+        assert!(fine(SERVER_STATE, below, 1.0) && fine(STORE_STATE, below, 1.0));
+        assert!(!fine(COLLECTOR_STATE, above, 1.0));
         assert!(fine("temperature_celsius", below, -20.0), "of others nothing is known");
     }
 

@@ -57,7 +57,7 @@ pub use forward::{ForwardConfig, Protocol};
 pub use http::HttpConfig;
 pub use ingest::IngestConfig;
 pub use log::{LogConfig, LogFormat};
-pub use metric::{COLLECTOR_STATE, SERVER_STATE};
+pub use metric::{COLLECTOR_STATE, SERVER_STATE, STORE_STATE};
 pub use pattern::{Glob, Pattern, Selector, stands_for};
 pub use places::PlaceError;
 pub(crate) use problem::distance;

@@ -6,7 +6,7 @@ use super::{
     Transition,
     detector::FRESH_INTERVALS,
     recall::Recall,
-    subject::{collector_state, is_of_daemon, server_state},
+    subject::{collector_state, is_of_daemon, server_state, store_state},
     watched::{Scene, Watched},
 };
 use crate::{
@@ -28,6 +28,8 @@ pub struct Sentinel {
     states: BTreeMap<Arc<str>, Watched>,
     /// Whether the server is there.
     presence: Watched,
+    /// Whether its samples are stored.
+    store: Watched,
     offline: bool,
     /// Whether it is judged by others.
     elsewhere: bool,
@@ -71,6 +73,7 @@ impl Sentinel {
         let mut sentinel = Self {
             states: BTreeMap::new(),
             presence: Watched::new(server_state(&server).into(), now_ms),
+            store: Watched::new(store_state(&server).into(), now_ms),
             scene,
             revision: catalog.revision(),
             catalog,
@@ -83,8 +86,10 @@ impl Sentinel {
             heard_ms: None,
             transitions: Vec::new(),
         };
-        let Self { presence, rules, scene, transitions, collectors, states, .. } = &mut sentinel;
+        let Self { presence, store, rules, scene, transitions, collectors, states, .. } =
+            &mut sentinel;
         presence.judge_by(rules, scene, now_ms, transitions);
+        store.judge_by(rules, scene, now_ms, transitions);
         for (name, seen) in &*collectors {
             let series = collector_state(&server, name, seen.interval_ms).into();
             let mut state = Watched::new(series, now_ms);
@@ -130,7 +135,7 @@ impl Sentinel {
         self.heard_ms = self.heard_ms.map(|heard_ms| heard_ms + by_ms);
         self.collectors.values_mut().for_each(|seen| seen.at_ms += by_ms);
         let all = self.states.values_mut().chain(self.series.values_mut());
-        all.chain([&mut self.presence]).for_each(|watched| watched.shift(by_ms));
+        all.chain([&mut self.presence, &mut self.store]).for_each(|watched| watched.shift(by_ms));
     }
 
     /// A collector has shown up that was not known before, or it reads at another interval now.
@@ -218,6 +223,13 @@ impl Sentinel {
         self.heard(collector, self.not_ahead(at_ms), 1.0);
     }
 
+    /// What the server brings is stored, or waits for a disk that does not take it.
+    pub fn stored(&mut self, is_stored: bool, now_ms: i64) {
+        self.look(now_ms);
+        let value = f64::from(u8::from(is_stored));
+        self.store.turn(self.clock_ms, value, &self.scene, &mut self.transitions);
+    }
+
     /// Nothing has been heard of the server for so long that it is offline. Whoever says so may not have heard yet
     /// what has come since. One that this sentinel has never heard of, because the daemon was not running, is offline
     /// since it was last seen.
@@ -278,6 +290,7 @@ impl Sentinel {
         }
         let Self { scene, transitions, .. } = self;
         self.presence.advance(now_ms, scene, transitions);
+        self.store.advance(now_ms, scene, transitions);
         for watched in self.states.values_mut().chain(self.series.values_mut()) {
             watched.advance(now_ms, scene, transitions);
         }
@@ -293,7 +306,7 @@ impl Sentinel {
         self.rules = rules.into_iter().map(Into::into).collect();
         let Self { scene, rules, transitions, .. } = self;
         let all = self.states.values_mut().chain(self.series.values_mut());
-        for watched in all.chain([&mut self.presence]) {
+        for watched in all.chain([&mut self.presence, &mut self.store]) {
             watched.withdraw(rules, now_ms, scene, transitions);
             watched.judge_by(rules, scene, now_ms, transitions);
         }
@@ -301,8 +314,8 @@ impl Sentinel {
 
     /// When [`advance`](Self::advance) has something to do at the latest.
     pub fn due_ms(&self) -> Option<i64> {
-        let all = self.states.values().chain(self.series.values()).chain([&self.presence]);
-        all.filter_map(Watched::due_ms).min()
+        let all = self.states.values().chain(self.series.values());
+        all.chain([&self.presence, &self.store]).filter_map(Watched::due_ms).min()
     }
 
     /// Whether every sample of a collector is within its limit at `now_ms`, as [`normal`](super::normal()) says.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{COLLECTOR_STATE, RuleConfig, SERVER_STATE},
+    config::{COLLECTOR_STATE, RuleConfig, SERVER_STATE, STORE_STATE},
     series::{Labels, Series},
 };
 
@@ -18,7 +18,7 @@ pub(super) fn fits(rule: &RuleConfig, metric: &str, labels: &Labels) -> bool {
 
 /// Whether it is one of the series that the daemon itself judges by.
 pub(super) fn is_of_daemon(series: &Series) -> bool {
-    [COLLECTOR_STATE, SERVER_STATE].contains(&&*series.metric)
+    [COLLECTOR_STATE, SERVER_STATE, STORE_STATE].contains(&&*series.metric)
 }
 
 /// The series that says whether a collector brings samples.
@@ -36,10 +36,19 @@ pub(super) fn collector_state(server: &Arc<str>, collector: &Arc<str>, interval_
 
 /// The series that says whether a server is there. It is never missing: whoever judges knows it.
 pub(super) fn server_state(server: &Arc<str>) -> Series {
+    state(server, SERVER_STATE)
+}
+
+/// The series that says whether the samples of a server are stored. It is never missing either.
+pub(super) fn store_state(server: &Arc<str>) -> Series {
+    state(server, STORE_STATE)
+}
+
+fn state(server: &Arc<str>, metric: &str) -> Series {
     Series {
         server: server.clone(),
         collector: "".into(),
-        metric: SERVER_STATE.into(),
+        metric: metric.into(),
         labels: Labels::default(),
         unit: "".into(),
         kind: crate::series::Kind::Gauge,

@@ -49,6 +49,10 @@ pub struct HistoryStats {
     pub dropped: u64,
     /// Size of the state folder.
     pub bytes: u64,
+    /// Bytes of samples that wait for the disk.
+    pub waiting_bytes: u64,
+    /// Whether the disk fails, is full or nearly so.
+    pub is_degraded: bool,
 }
 
 /// Says which plugins there are, at this moment.

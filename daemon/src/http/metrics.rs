@@ -80,6 +80,10 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
     text.counter("bartizan_store_samples", "Samples stored.", history.samples);
     text.counter("bartizan_store_dropped_samples", "Samples lost.", history.dropped);
     text.gauge("bartizan_store_size_bytes", "Size of the state folder.", history.bytes);
+    let help = "Samples that wait for the disk.";
+    text.gauge("bartizan_store_waiting_bytes", help, history.waiting_bytes);
+    let help = "1 while the disk fails, is full or nearly so, else 0.";
+    text.gauge("bartizan_store_degraded", help, u8::from(history.is_degraded));
     text.gauge("bartizan_live_viewers", "Viewers that are connected.", live.viewers);
     text.gauge("bartizan_live_topics", "Topics that are kept up to date.", live.topics);
     let help = "Ticks that the slowest viewer is behind.";

@@ -38,6 +38,8 @@ impl History for StoreHistory {
             samples: stats.samples,
             dropped: stats.dropped_samples + stats.late_samples,
             bytes: stats.bytes_total,
+            waiting_bytes: stats.waiting_bytes,
+            is_degraded: stats.degraded.is_some(),
         }
     }
 }

@@ -107,7 +107,7 @@ impl Intake {
             reports.push(report);
         }
         // Judged before it is stored: a disk that is slow delays no alarm.
-        self.watch.judge(&reports, &self.server);
+        self.watch.judge(&reports, &self.server, !self.store.is_refused());
         let mut round = Round::default();
         for report in reports {
             round.add(&self.server, report, silences);

@@ -49,10 +49,10 @@ impl Watch {
         Self { sentinel, alerts, tags, actor, unsent: Vec::new(), normal: None }
     }
 
-    /// Judges what was reported, in its order, and hands on what has changed.
-    pub(super) fn judge(&mut self, reports: &[Report], server: &Arc<str>) {
+    /// Judges what was reported, in its order, and whether the store takes it, and hands on what has changed.
+    pub(super) fn judge(&mut self, reports: &[Report], server: &Arc<str>, is_stored: bool) {
         let now_ms = now_ms();
-        self.sentinel.look(now_ms);
+        self.sentinel.stored(is_stored, now_ms);
         for Report { collector, at_ms, outcome } in reports {
             match outcome {
                 Outcome::Samples(samples) => {

@@ -18,6 +18,8 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+
 #[cfg(test)]
 use super::disk_faults::{self as faults, Call};
 
@@ -173,6 +175,26 @@ pub(super) fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     #[cfg(test)]
     faults::made_folders(path);
     Ok(())
+}
+
+/// Makes a file of so many bytes, whose blocks are its own from now on.
+pub(super) fn allocate(path: impl AsRef<Path>, bytes: u64) -> io::Result<()> {
+    let file = File::create_new(path)?;
+    #[cfg(test)]
+    if let Some(watched) = &file.watched {
+        watched.may_take(bytes)?;
+    }
+    Ok(fallocate(&file.file, FallocateFlags::empty(), 0, bytes)?)
+}
+
+/// Bytes that the disk has left for us.
+pub(super) fn available(path: &Path) -> io::Result<u64> {
+    #[cfg(test)]
+    if let Some(bytes) = faults::available(path) {
+        return Ok(bytes);
+    }
+    let disk = statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Makes the names in a folder survive a power cut.

@@ -53,10 +53,8 @@ pub(super) struct Fault {
 /// How a call is met.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum How {
-    /// It fails with this error of the system, and has done nothing.
-    Fails(i32),
-    /// It fails, and so many bytes were written.
-    Short(usize, i32),
+    /// It fails with this error of the system, and has written so many bytes.
+    Fails(usize, i32),
     /// It takes so long, and succeeds.
     Takes(Duration),
 }
@@ -145,8 +143,9 @@ impl Watch {
             let above = path.ancestors().skip(1).take_while(|above| **above != *self.0.root);
             above.into_iter().all(|above| names.contains_key(above))
         };
+        let target_of = |path: &Path| to.join(path.strip_prefix(&self.0.root).expect("below it"));
         for (path, number) in &names {
-            let target = to.join(below(&self.0.root, path));
+            let target = target_of(path);
             match number {
                 _ if !is_there(path) => (),
                 None => fs::create_dir_all(&target).expect("a folder"),
@@ -165,7 +164,7 @@ impl Watch {
             sled = read_below(&self.0.root.join("sled"));
         }
         for (path, content) in &sled {
-            let target = to.join(below(&self.0.root, path));
+            let target = target_of(path);
             fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");
             fs::write(target, content).expect("a file");
         }
@@ -206,15 +205,23 @@ impl Watched {
         if let Some((written, error)) = self.disk.meet(Call::Write, &self.path) {
             return (&bytes[..written.min(bytes.len())], Err(error));
         }
-        let capacity = self.disk.capacity.load(Ordering::Relaxed);
-        if capacity == u64::MAX {
-            return (bytes, Ok(()));
+        match self.disk.available() {
+            Some(left) if left < bytes.len() as u64 => (
+                &bytes[..left as usize],
+                Err(io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error())),
+            ),
+            _ => (bytes, Ok(())),
         }
-        let left = capacity.saturating_sub(bytes_below(&self.disk.root)) as usize;
-        if left < bytes.len() {
-            return (&bytes[..left], Err(io::ErrorKind::StorageFull.into()));
+    }
+
+    /// Whether there is room for so many bytes.
+    pub(super) fn may_take(&self, bytes: u64) -> io::Result<()> {
+        match self.disk.available() {
+            Some(left) if left < bytes => {
+                Err(io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error()))
+            }
+            _ => Ok(()),
         }
-        (bytes, Ok(()))
     }
 
     /// What the file holds survives from now on.
@@ -234,6 +241,12 @@ impl Disk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes that are left, where the disk has a size.
+    fn available(&self) -> Option<u64> {
+        let capacity = self.capacity.load(Ordering::Relaxed);
+        (capacity < u64::MAX).then(|| capacity.saturating_sub(bytes_below(&self.root)))
+    }
+
     /// Lets a call meet its fault: waits for as long as it has to, or answers how many bytes are written before the
     /// error.
     fn meet(&self, call: Call, path: &Path) -> Option<(usize, io::Error)> {
@@ -251,8 +264,7 @@ impl Disk {
             fault.times -= 1;
             match fault.how {
                 How::Takes(time) => wait += time,
-                How::Fails(error) => failed = Some((0, io::Error::from_raw_os_error(error))),
-                How::Short(bytes, error) => {
+                How::Fails(bytes, error) => {
                     failed = Some((bytes, io::Error::from_raw_os_error(error)));
                 }
             }
@@ -289,6 +301,11 @@ impl State {
 pub(super) fn before(call: Call, path: &Path) -> io::Result<()> {
     let met = disk_of(path).and_then(|disk| disk.meet(call, path));
     met.map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// Bytes that are left on the disk below which `path` is, where it has a size.
+pub(super) fn available(path: &Path) -> Option<u64> {
+    disk_of(path)?.available()
 }
 
 /// A file has another name.
@@ -374,10 +391,6 @@ fn apply(names: &mut Names, change: &Change) {
             None => names.remove(path),
         };
     }
-}
-
-fn below<'a>(root: &Path, path: &'a Path) -> &'a Path {
-    path.strip_prefix(root).expect("a path below the folder")
 }
 
 fn disk_of(path: &Path) -> Option<Arc<Disk>> {

@@ -107,6 +107,12 @@ pub enum StoreError {
         /// Why not, and the fix.
         what: String,
     },
+    /// The disk is full but for what incidents and notices need. The step is tried again.
+    #[error("failed to store samples: the disk is full; free room for `{}`", path.display())]
+    DiskFull {
+        /// The state folder.
+        path: PathBuf,
+    },
     /// A thread could not be started. Fatal.
     #[error("failed to start a thread of the store")]
     Thread(#[source] io::Error),

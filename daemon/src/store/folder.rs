@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::{
     StoreError,
     disk::{self, create_dir_all, rename, sync_folder},
+    reserve::give_up,
 };
 
 /// The newest version of the folder that this daemon knows, and writes.
@@ -76,11 +77,19 @@ pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
     }
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let holder = format!("{}\n{}\n", std::process::id(), boot.trim());
-    lock.set_len(0)
-        .and_then(|()| lock.rewind())
-        .and_then(|()| lock.write_all(holder.as_bytes()))
-        .map_err(unusable)?;
+    let mut written = write_holder(&mut lock, &holder);
+    if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::StorageFull) && give_up(path)
+    {
+        written = write_holder(&mut lock, &holder);
+    }
+    written.map_err(unusable)?;
     Ok(lock)
+}
+
+fn write_holder(lock: &mut File, holder: &str) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(holder.as_bytes())
 }
 
 /// Refuses a version that this program does not know; whether it is the one that it writes.

@@ -154,6 +154,11 @@ impl StorePort {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
+    /// Whether the disk takes nothing at present.
+    pub fn is_refused(&self) -> bool {
+        self.0.lock().disk.is_some()
+    }
+
     /// Bytes of samples that wait.
     pub fn waiting_bytes(&self) -> usize {
         self.0.lock().bytes

@@ -182,6 +182,8 @@ pub struct StoreStats {
     pub oldest_ms: Option<i64>,
     /// Time of the newest sample there ever was.
     pub newest_ms: Option<i64>,
+    /// Bytes of samples that wait for the disk, as they are in memory.
+    pub waiting_bytes: u64,
     /// Samples lost since the start of the daemon because the store fell behind.
     pub dropped_samples: u64,
     /// Samples refused since the store was opened, not newer than their collector's last

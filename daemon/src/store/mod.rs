@@ -28,6 +28,7 @@
 //!   and the oldest samples go first, then what they came to.
 //! - What samples come to by the minute is kept from the moment they are sealed; whatever is cut, merged or killed,
 //!   each sample counts once in every tier.
+//! - A full disk takes the reserve first, then the oldest segments, then the oldest samples that wait.
 //! - Everything but the sled folder explains itself; that folder is small, and
 //!   can be rebuilt.
 //! - The store knows no collector, server, viewer or alert.
@@ -69,6 +70,7 @@ mod reader;
 mod recall;
 mod record;
 mod replay;
+mod reserve;
 mod retention;
 mod rollup;
 mod rollup_codec;

@@ -26,6 +26,7 @@ use super::{
     messages::{Answer, Query},
     query,
     replay::Replay,
+    reserve::give_up,
     shared::{Limits, Part, Shared, View},
     sled_state::SledState,
     state::{Contents, StateStore},
@@ -148,6 +149,9 @@ fn open_state(path: &Path) -> Result<(SledState, Contents), StoreError> {
         Err(StoreError::State { step, source: sled::Error::Io(source) })
             if source.kind() == ErrorKind::StorageFull =>
         {
+            if give_up(path) {
+                return open_state(path);
+            }
             return Err(StoreError::State { step, source: sled::Error::Io(source) });
         }
         Err(error) => chain(&error),
@@ -176,7 +180,13 @@ fn from_checkpoint(
     }
     match checkpoint::read(&file) {
         Ok(changes) => {
-            tracing::warn!(keys = changes.0.len(), "store state is taken from its checkpoint");
+            let seconds = changed_ms(&file).map_or(0, |at_ms| (now_ms() - at_ms) / 1000);
+            tracing::warn!(
+                keys = changes.0.len(),
+                "store state is taken from its checkpoint: what only the state knew and the {seconds} s since have \
+                 changed is lost, which is incidents, notices, silences, tokens, places of forwarding, and gaps \
+                 that are no longer in the log"
+            );
             state.apply(&changes)?;
             state.scan(&mut |key, value| contents.take_in(key, value))?;
         }

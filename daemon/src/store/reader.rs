@@ -112,6 +112,7 @@ impl StoreReader {
         let mut stats = StoreStats {
             series: self.inner.catalog.len() as u64,
             dropped_samples: self.inner.intake.dropped_samples(),
+            waiting_bytes: self.inner.intake.waiting().0 as u64,
             queries: self.inner.queries.load(Ordering::Relaxed),
             ..StoreStats::default()
         };

@@ -15,6 +15,7 @@ use super::{
     heads::Heads,
     held::Held,
     log::log_path,
+    reserve::{Shortage, reserve_bytes},
     retention::first_to_go,
     segment::{DAY_MS, SegmentFacts},
     syncing::Syncing,
@@ -41,8 +42,12 @@ pub(super) struct Shared {
     /// Samples that were refused because they were not newer than their collector's
     /// last, or from no possible time.
     pub(super) late_samples: AtomicU64,
-    /// Why each part cannot be written at present.
-    troubles: Mutex<[Option<Arc<str>>; 3]>,
+    /// Why each part cannot be written at present, and why soon it may not be.
+    troubles: Mutex<[Option<Arc<str>>; 4]>,
+    /// What a full disk may cost.
+    pub(super) shortage: Mutex<Shortage>,
+    /// There is no room on the disk for the reserve.
+    pub(super) is_short: AtomicBool,
     /// Segments that are gone and that the state still names.
     dropped_segments: Mutex<Vec<u64>>,
     /// What the state has not been told of segments.
@@ -90,6 +95,8 @@ pub(super) struct Limits {
     pub(super) logs: u64,
     /// Of segments that are merged into one at once, and so of what is written beside them.
     pub(super) settled: u64,
+    /// Of the file that keeps room free on the disk.
+    pub(super) reserve: u64,
     /// Left free for what sled writes between two measurements.
     headroom: u64,
 }
@@ -100,6 +107,7 @@ pub(super) enum Part {
     Log,
     State,
     Settling,
+    Disk,
 }
 
 impl Limits {
@@ -110,6 +118,7 @@ impl Limits {
             log_file: (64 << 20).min(max_bytes / 16),
             logs: (100 << 20).min(max_bytes / 4),
             settled: (512 << 20).min(max_bytes / 32),
+            reserve: reserve_bytes(max_bytes),
             headroom: (8 << 20).min(max_bytes / 8),
         }
     }
@@ -132,6 +141,8 @@ impl Shared {
             written_bytes: AtomicU64::new(0),
             late_samples: AtomicU64::new(0),
             troubles: Mutex::default(),
+            shortage: Mutex::default(),
+            is_short: AtomicBool::new(false),
             dropped_segments: Mutex::default(),
             untold_segments: Mutex::default(),
             replaced: Mutex::default(),
@@ -213,11 +224,7 @@ impl Shared {
             if self.lasting_bytes() + bytes > most {
                 return Err(StoreError::NoRoom { max_bytes: self.limits.max_bytes });
             }
-            let oldest = {
-                let view = self.view();
-                first_to_go(view.segments.values(), self.limits.max_bytes).cloned()
-            };
-            let Some(oldest) = oldest else {
+            let Some(oldest) = self.oldest_segment() else {
                 if self.drop_oldest_held()? || self.drop_oldest_log()? {
                     continue;
                 }
@@ -232,6 +239,11 @@ impl Shared {
             self.drop_segment(&oldest)?;
         }
         Ok(())
+    }
+
+    /// The segment that goes first.
+    pub(super) fn oldest_segment(&self) -> Option<Arc<SegmentFacts>> {
+        first_to_go(self.view().segments.values(), self.limits.max_bytes).cloned()
     }
 
     /// Deletes the oldest log file that is written no more, and what the heads have
@@ -324,7 +336,7 @@ impl Shared {
         self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Says that a part of the store is in trouble, or no longer; logs the change.
+    /// Says that a part of the store is in trouble, or no longer; logs that it is.
     pub(super) fn set_trouble(&self, part: Part, trouble: Option<&str>) {
         let mut troubles = lock(&self.troubles);
         let place = &mut troubles[part as usize];
@@ -332,7 +344,9 @@ impl Shared {
             return;
         }
         match (trouble, &place) {
-            (Some(trouble), _) => tracing::warn!(?part, trouble, "store is degraded"),
+            (Some(trouble), None) => tracing::warn!(?part, trouble, "store is degraded"),
+            // Each attempt may fail with another file.
+            (Some(trouble), Some(_)) => tracing::debug!(?part, trouble, "store is still degraded"),
             (None, _) => tracing::info!(?part, "store has recovered"),
         }
         *place = trouble.map(Arc::from);

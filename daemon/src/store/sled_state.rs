@@ -6,6 +6,7 @@
 //!   of our own on sled's file.
 //! - An error is sticky in sled (a full disk, say): the database is closed, and
 //!   opened again for the next call.
+//! - On a full disk the reserve is given up before a change is refused.
 //! - A database that does not open, or not in time, is put aside, never repaired.
 
 use std::{
@@ -20,6 +21,8 @@ use std::{
 
 use super::{
     StoreError,
+    disk::sync_folder,
+    reserve::{give_up, is_full},
     shared::lock,
     state::{Changes, Contents, StateStore},
 };
@@ -77,9 +80,23 @@ impl SledState {
             let database = open_patiently(&config).map_err(failed("open"))?;
             let file = self.path.join("db");
             let file = File::open(&file).map_err(StoreError::file("open", file))?;
+            // What has no name after a power cut was not kept.
+            for folder in [Some(&*self.path), self.path.parent()].into_iter().flatten() {
+                sync_folder(folder).map_err(StoreError::file("sync folder", folder))?;
+            }
             self.open = Some(Open { database, file });
         }
         self.open.as_ref().ok_or(StoreError::Closed)
+    }
+
+    fn try_keep(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        let kept = catch_unwind(AssertUnwindSafe(|| self.keep(changes)));
+        let panicked = || Err(failed("write")(io::Error::other("sled panicked").into()));
+        let kept = kept.unwrap_or_else(|_| panicked());
+        if kept.is_err() {
+            self.open = None;
+        }
+        kept
     }
 
     fn keep(&mut self, changes: &Changes) -> Result<(), StoreError> {
@@ -112,9 +129,10 @@ impl StateStore for SledState {
     }
 
     fn apply(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        let kept = self.keep(changes);
-        if kept.is_err() {
-            self.open = None;
+        let kept = self.try_keep(changes);
+        let folder = self.path.parent().unwrap_or(&self.path);
+        if kept.as_ref().is_err_and(|error| is_full(error) && give_up(folder)) {
+            return self.try_keep(changes);
         }
         kept
     }

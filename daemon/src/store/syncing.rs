@@ -68,13 +68,13 @@ impl Syncing {
     }
 
     /// Syncs until [`stop`](Self::stop), and a last time then. `trouble` is told when a sync fails.
-    pub(super) fn run(&self, intake: &StoreIntake, trouble: impl Fn(&str)) {
+    pub(super) fn run(&self, intake: &StoreIntake, trouble: impl Fn(io::Error)) {
         let (mut ended, mut apart) = (Instant::now(), APART_LEAST);
         loop {
             let stopped = self.wait_until_due(ended, apart);
             let began = Instant::now();
             if let Err(error) = self.sync(intake) {
-                trouble(&format!("failed to sync log: {error}"));
+                trouble(error);
             }
             ended = Instant::now();
             apart = ((ended - began) * 4).clamp(APART_LEAST, APART_MOST);

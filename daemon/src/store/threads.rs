@@ -85,7 +85,11 @@ impl Running {
         })?;
         let (synced, answering, held) = (shared.clone(), intake.clone(), folder.clone());
         running.spawn("store-sync", move || {
-            synced.syncing.run(&answering, |trouble| synced.set_trouble(Part::Log, Some(trouble)));
+            synced.syncing.run(&answering, |error| {
+                let error = StoreError::file("sync log", synced.log_folder())(error);
+                synced.note_failure(&error);
+                synced.set_trouble(Part::Log, Some(&chain(&error)));
+            });
             drop(held);
         })?;
         let settler = Settler::new(shared.clone(), keeper.store());
@@ -188,7 +192,8 @@ impl WriterWork {
 
     /// Writes batches, or gives them back; whether they were written.
     fn write(&mut self, taken: Vec<Waiting>) -> bool {
-        match self.writer.write(taken.iter().map(|waiting| (&waiting.batch, waiting.origin()))) {
+        let batches = taken.iter().map(|waiting| (&waiting.batch, waiting.origin()));
+        match self.shared.refuses_samples().and_then(|()| self.writer.write(batches)) {
             Ok(judged) => {
                 if self.shared.syncing.failed().is_none() {
                     self.shared.set_trouble(Part::Log, None);
@@ -204,6 +209,7 @@ impl WriterWork {
                 true
             }
             Err(error) => {
+                self.shared.note_failure(&error);
                 let trouble = chain(&error);
                 self.shared.set_trouble(Part::Log, Some(&trouble));
                 self.intake.give_back(taken, trouble.into());
@@ -273,6 +279,7 @@ impl KeeperWork {
             self.shared.keeper_beat_ms.store(now_ms(), Ordering::Relaxed);
             errands::run(&self.shared, &mut self.keeper);
             let limited = self.keeper.stay_under_limit();
+            let limited = limited.and(self.shared.look_after_reserve());
             if failed.is_some_and(|failed| failed.elapsed() < RETRY_KEEPING) {
                 continue;
             }
@@ -311,13 +318,16 @@ impl KeeperWork {
             self.expired = Some(Instant::now());
             self.keeper.expire(&self.retention, now_ms())?;
         } else if self.copied.elapsed() >= CHECKPOINT_EVERY {
-            self.copied = Instant::now();
             self.keeper.checkpoint()?;
+            self.copied = Instant::now();
         }
         Ok(())
     }
 
     fn tell(&self, done: Result<(), StoreError>) {
+        if let Err(error) = &done {
+            self.shared.note_failure(error);
+        }
         let trouble = done.err().map(|error| chain(&error));
         self.shared.set_trouble(Part::State, trouble.as_deref());
     }
@@ -343,6 +353,7 @@ fn settle(mut settler: Settler, shared: &Shared, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let at_once = shared.settle_at_once.load(Ordering::Relaxed);
         let done = settler.step(at_once, stop);
+        done.as_ref().err().into_iter().for_each(|error| shared.note_failure(error));
         let trouble = done.as_ref().err().map(|error| chain(error));
         shared.set_trouble(Part::Settling, trouble.as_deref());
         match done {

@@ -2,7 +2,7 @@
 
 use super::{
     Sender,
-    name::{COLLECTOR_STATE, SERVER_STATE},
+    name::{COLLECTOR_STATE, SERVER_STATE, STORE_STATE},
     one_line, quantity, say,
     sentence::{headline, side_in_chinese, state, subject, value_and_limit},
 };
@@ -112,7 +112,7 @@ fn facts(news: &News, sender: &Sender, language: Language, now_ms: i64) -> Vec<F
     add("Server", "服务器", one_line(&news.server));
     add("Rule", "规则", one_line(&news.rule));
     add("Metric", "指标", one_line(&format!("{}{}", news.metric, news.labels)));
-    if ![COLLECTOR_STATE, SERVER_STATE].contains(&&*news.metric) {
+    if ![COLLECTOR_STATE, SERVER_STATE, STORE_STATE].contains(&&*news.metric) {
         let (value, limit) = value_and_limit(news, language);
         if let Some(value) = value {
             add("Value", "当前值", value);

@@ -5,6 +5,8 @@ use crate::{alert::notice::News, config::Language};
 
 /// The daemon's own metric of whether a collector speaks.
 pub(super) const COLLECTOR_STATE: &str = "bartizan_collector_state";
+/// The daemon's own metric of whether a server's samples are stored.
+pub(super) const STORE_STATE: &str = "bartizan_store_state";
 /// The daemon's own metric of whether a server is there.
 pub(super) const SERVER_STATE: &str = "bartizan_server_state";
 
@@ -31,6 +33,7 @@ pub(super) fn name(news: &News, language: Language) -> String {
         "pressure_io_ratio" => Some(("I/O pressure".into(), "I/O 压力".into())),
         COLLECTOR_STATE => label("collector")
             .map(|collector| (format!("collector {collector}"), format!("采集器 {collector}"))),
+        STORE_STATE => Some(("store".into(), "存储".into())),
         SERVER_STATE => Some(("server".into(), "服务器".into())),
         metric => label("interface").and_then(|interface| network(metric, &interface)),
     };

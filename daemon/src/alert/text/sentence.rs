@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     cut,
-    name::{COLLECTOR_STATE, SERVER_STATE, name},
+    name::{COLLECTOR_STATE, SERVER_STATE, STORE_STATE, name},
     one_line, quantity, say,
 };
 use crate::{
@@ -146,6 +146,7 @@ fn breach(news: &News, name: &str, language: Language) -> String {
     }
     match &*news.metric {
         COLLECTOR_STATE => return format!("{name}{}", say(language, " is silent", " 无响应")),
+        STORE_STATE => return format!("{name}{}", say(language, " takes no samples", "无法写入")),
         SERVER_STATE => return format!("{name}{}", say(language, " offline", "离线")),
         _ => {}
     }
@@ -172,6 +173,7 @@ fn fine(news: &News, name: &str, language: Language) -> String {
     }
     match (&*news.metric, value_and_limit(news, language).0) {
         (COLLECTOR_STATE, _) => format!("{name}{}", say(language, " speaks again", " 恢复响应")),
+        (STORE_STATE, _) => format!("{name}{}", say(language, " takes samples again", "恢复写入")),
         (SERVER_STATE, _) => format!("{name}{}", say(language, " online again", "恢复在线")),
         (_, Some(value)) => format!("{name} {value}"),
         (_, None) => format!("{name}{}", say(language, " fine again", " 恢复正常")),

@@ -23,7 +23,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{COLLECTOR_STATE, Config, SERVER_STATE, Severity};
+    use crate::config::{COLLECTOR_STATE, Config, SERVER_STATE, STORE_STATE, Severity};
 
     #[test]
     fn they_stand_as_the_file_could_give_them() {
@@ -42,6 +42,7 @@ mod tests {
                 "network-receive-errors",
                 "network-transmit-errors",
                 "collector-silent",
+                "store",
                 "server-offline"
             ]
         );
@@ -50,8 +51,8 @@ mod tests {
     /// A burst of work pages nobody.
     #[test]
     fn what_is_measured_must_last_minutes() {
-        let measured =
-            |rule: &&RuleConfig| ![COLLECTOR_STATE, SERVER_STATE].contains(&&*rule.metric);
+        let judged = [COLLECTOR_STATE, SERVER_STATE, STORE_STATE];
+        let measured = |rule: &&RuleConfig| !judged.contains(&&*rule.metric);
         for rule in built_in_rules().iter().filter(measured) {
             for limit in
                 [Severity::Warning, Severity::Critical].iter().filter_map(|s| rule.limit(*s))

@@ -160,3 +160,22 @@ fn a_collector_that_others_run_is_judged_once_it_is_met_and_withdrawn_once_it_ha
     assert_eq!(rig.told().len(), 1, "what was wrong with its series is withdrawn too");
     assert_eq!(rig.passes(60).told(), [""; 0]);
 }
+
+#[test]
+fn a_disk_that_takes_nothing_is_told_once_it_lasts_and_when_it_takes_again() {
+    let rules = crate::config::Config::default().rules;
+    let mut rig = Rig::new(rules.into_iter().filter(|rule| rule.name == "store").collect());
+    let stores = |rig: &mut Rig, is_stored: bool, seconds: i64| {
+        for _ in 0..seconds {
+            rig.now += 1;
+            rig.sentinel.stored(is_stored, rig.now * 1000);
+            rig.sentinel.advance(rig.now * 1000);
+        }
+        rig.told()
+    };
+    assert_eq!(stores(&mut rig, true, 10), [""; 0]);
+    assert_eq!(stores(&mut rig, false, 29), ["11store: pending critical 11..41"]);
+    assert_eq!(stores(&mut rig, false, 100), ["41store: critical"]);
+    let cleared = stores(&mut rig, true, 90);
+    assert_eq!(cleared, ["140store: clearing critical 140..200", "200store: ok"]);
+}

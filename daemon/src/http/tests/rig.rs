@@ -353,7 +353,7 @@ impl History for FakeHistory {
     }
 
     fn stats(&self) -> HistoryStats {
-        HistoryStats { samples: 7, dropped: 1, bytes: 4096 }
+        HistoryStats { samples: 7, dropped: 1, bytes: 4096, waiting_bytes: 0, is_degraded: false }
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 
 fn fails(call: Call, path: &'static str, after: usize, error: Errno) -> Fault {
-    Fault { call, path, after, times: 1, how: How::Fails(error.raw_os_error()) }
+    Fault { call, path, after, times: 1, how: How::Fails(0, error.raw_os_error()) }
 }
 
 /// Writes and seals while every call of one kind fails in turn, and checks after each failure and after each kill.
@@ -77,7 +77,7 @@ fn a_record_that_was_written_in_part_is_not_there_after_a_kill() {
         let mut store = open(folder.path());
         let id = store.series("load", "");
         store.write(rows(id, 0..50));
-        let how = How::Short(bytes, Errno::NOSPC.raw_os_error());
+        let how = How::Fails(bytes, Errno::NOSPC.raw_os_error());
         watch.fault(Fault { call: Call::Write, path: ".log", after: 0, times: 1, how });
         // Nor can what was written be taken back.
         watch.fault(fails(Call::Cut, ".log", 0, Errno::IO));

@@ -6,9 +6,12 @@ mod absent;
 mod answers;
 mod arriving;
 mod copies;
+mod damage;
 mod failing;
+mod full;
 mod limits;
 mod power;
+mod properties;
 mod recovery;
 mod running;
 mod settling;
@@ -21,6 +24,7 @@ use std::{
     fs,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -36,6 +40,12 @@ use crate::{
     config::StoreConfig,
     series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId},
 };
+
+/// How long a test may look for trouble: seconds; minutes in the long run.
+fn patience() -> Duration {
+    let is_long = std::env::var_os("BARTIZAN_LONG").is_some();
+    Duration::from_secs(if is_long { 180 } else { 3 })
+}
 
 /// A moment in 2026, early on a day.
 const START_MS: i64 = 20_500 * 24 * 60 * 60 * 1000 + 3_600_000;

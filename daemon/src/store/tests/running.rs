@@ -18,20 +18,20 @@ use crate::{
     supervision::{ActorState, Tree},
 };
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// The samples of these tests are old whenever they run.
 const FOR_EVER: Retention = Retention { raw: CENTURY, minute: CENTURY, hour: CENTURY };
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-struct Life {
-    port: StorePort,
-    reader: StoreReader,
-    arguments: StoreArguments,
+pub(super) struct Life {
+    pub(super) port: StorePort,
+    pub(super) reader: StoreReader,
+    pub(super) arguments: StoreArguments,
     tree: Tree,
 }
 
-fn life(folder: &TempDir, limit_bytes: usize) -> Life {
+pub(super) fn life(folder: &TempDir, limit_bytes: usize) -> Life {
     let catalog = Arc::new(Catalog::default());
     let (port, intake) = StorePort::new(limit_bytes);
     let reader = StoreReader::new(catalog.clone(), intake.clone());
@@ -49,7 +49,7 @@ fn life(folder: &TempDir, limit_bytes: usize) -> Life {
     Life { port, reader, arguments, tree }
 }
 
-async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+pub(super) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
     let waiting = async {
         while !condition().await {
             sleep(Duration::from_millis(10)).await;
