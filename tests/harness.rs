@@ -46,6 +46,8 @@ pub mod lane;
 pub mod letter;
 #[path = "harness/mail.rs"]
 pub mod mail;
+#[path = "harness/measured.rs"]
+pub mod measured;
 #[path = "harness/namespaces.rs"]
 pub mod namespaces;
 #[path = "harness/peer.rs"]

@@ -6,43 +6,21 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops")]
 
+mod recorded;
+
 use std::{
     fs,
-    path::Path,
-    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bartizan::{
-    config::{Retention, StoreConfig},
-    series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId},
-    store::{
-        OpenedStore, Store, StoreActor, StoreArguments, StorePort, StoreReader,
-        messages::{Batch, Query},
-    },
-    supervision::Tree,
+    series::{Frame, Kind, Sample, SeriesId},
+    store::messages::{Batch, Query},
 };
-use ractor::Actor;
-use rustix::time::{ClockId, clock_gettime};
+use recorded::{Bench, Column, changes, cpu_time, lasting, read_trace};
 
 const START_MS: i64 = 1_771_200_000_000;
-
-/// A column of the trace.
-struct Column {
-    name: String,
-    kind: Kind,
-    values: Vec<Option<f64>>,
-}
-
-/// A store at work, in a folder of its own.
-struct Bench {
-    folder: tempfile::TempDir,
-    catalog: Arc<Catalog>,
-    port: StorePort,
-    reader: StoreReader,
-    actor: ractor::ActorRef<bartizan::store::messages::StoreMessage>,
-}
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
@@ -56,14 +34,13 @@ async fn main() {
     trace.truncate(60);
     ingest("60 liveliest series", &trace, 100).await;
     queries(&trace).await;
-    month(&trace).await;
     arrivals(100, 1000).await;
     arrivals(2000, 50).await;
 }
 
 /// Copies of the trace as fast as they are taken, sealed at full blocks.
 async fn ingest(title: &str, trace: &[Column], servers: usize) {
-    let bench = Bench::start().await;
+    let bench = Bench::start(lasting()).await;
     let rows = trace[0].values.len();
     let per_round = 1024 + 64;
     let mut cpu = Duration::ZERO;
@@ -74,12 +51,8 @@ async fn ingest(title: &str, trace: &[Column], servers: usize) {
             .map(|second| Batch {
                 frames: (0..servers)
                     .map(|server| {
-                        bench.frame(
-                            trace,
-                            server,
-                            second,
-                            (server * 7) % (rows - 2 * per_round) + second,
-                        )
+                        let row = (server * 7) % (rows - 2 * per_round) + second;
+                        frame(&bench, trace, server, START_MS + 1000 * second as i64, row)
                     })
                     .collect(),
                 gaps: Vec::new(),
@@ -117,7 +90,7 @@ async fn ingest(title: &str, trace: &[Column], servers: usize) {
 
 /// What other nodes send: requests of about 10,000 samples, four on their way at once, each answered when it is durable.
 async fn arrivals(servers: usize, series: usize) {
-    let bench = Bench::start().await;
+    let bench = Bench::start(lasting()).await;
     let before = resident_bytes();
     let mut random = fastrand::Rng::with_seed(7);
     let columns: Vec<Column> = (0..series)
@@ -191,12 +164,12 @@ async fn arrivals(servers: usize, series: usize) {
 
 /// One machine for a day, 60 series of one metric.
 async fn queries(trace: &[Column]) {
-    let bench = Bench::start().await;
+    let bench = Bench::start(lasting()).await;
     let rows = trace[0].values.len();
     let day = 24 * 3600;
     for start in (0..day).step_by(600) {
-        let frames =
-            (start..start + 600).map(|second| bench.frame(trace, 0, second, second % rows));
+        let frames = (start..start + 600)
+            .map(|second| frame(&bench, trace, 0, START_MS + 1000 * second as i64, second % rows));
         bench
             .port
             .append(Batch { frames: frames.collect(), gaps: Vec::new() })
@@ -215,35 +188,25 @@ async fn queries(trace: &[Column]) {
         ("1 series × 5 min", one, 300_000, None),
         ("1 series × 24 h, 1,000 points", one, 24 * hour, Some(1000)),
     ] {
-        bench.ask(title, &question(of, to_ms, range_ms, points)).await;
+        ask(&bench, title, &question(of, to_ms, range_ms, points)).await;
     }
     bench.stop().await;
 }
 
-/// One machine for 30 days at a sample every 10 s, 60 series of one metric, as far as it is settled by then.
-async fn month(trace: &[Column]) {
-    let bench = Bench::start().await;
-    let rows = trace[0].values.len();
-    let (month, step) = (30 * 24 * 3600, 10);
-    for start in (0..month).step_by(3600 * step) {
-        let seconds = (start..month.min(start + 3600 * step)).step_by(step);
-        let frames = seconds.map(|second| bench.frame(trace, 0, second, second / step % rows));
-        let batch = Batch { frames: frames.collect(), gaps: Vec::new() };
-        bench.port.append(batch).wait().await.unwrap();
+/// Asks again and again, and prints how long it takes and from which tier the answer comes.
+async fn ask(bench: &Bench, title: &str, query: &Query) {
+    let mut times: Vec<Duration> = Vec::new();
+    let mut tier = "";
+    for _ in 0..15 {
+        let start = Instant::now();
+        let answer = bench.reader.query(query.clone()).await.unwrap();
+        times.push(start.elapsed());
+        assert!(!answer.partial && answer.series.iter().all(|series| !series.points.is_empty()));
+        tier = answer.series[0].tier.name();
     }
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    let to_ms = START_MS + month as i64 * 1000;
-    let (one, day) = (Some(trace[0].name.as_str()), 24 * 3_600_000);
-    println!("queries on {} samples of 30 days", bench.reader.stats().samples);
-    for (title, of, days, points) in [
-        ("1 series × 30 d, 1,000 points", one, 30, 1000),
-        ("1 series × 30 d, 720 points", one, 30, 720),
-        ("60 series × 30 d, 1,000 points", None, 30, 1000),
-        ("1 series × 7 d, 1,000 points", one, 7, 1000),
-    ] {
-        bench.ask(title, &question(of, to_ms, days * day, Some(points))).await;
-    }
-    bench.stop().await;
+    times.sort_unstable();
+    let median = times[times.len() / 2].as_secs_f64() * 1e3;
+    println!("  {title:<32} {median:>8.2} ms  {tier}");
 }
 
 fn question(label: Option<&str>, to_ms: i64, range_ms: i64, points: Option<usize>) -> Query {
@@ -259,140 +222,18 @@ fn question(label: Option<&str>, to_ms: i64, range_ms: i64, points: Option<usize
     }
 }
 
-impl Bench {
-    async fn start() -> Self {
-        let folder = tempfile::TempDir::new().unwrap();
-        let catalog = Arc::new(Catalog::default());
-        let config = config();
-        let store = Store::open(folder.path(), &config, &catalog).unwrap();
-        let (port, intake) = StorePort::new(64 << 20);
-        let reader = StoreReader::new(catalog.clone(), intake.clone());
-        let arguments = StoreArguments {
-            path: folder.path().to_owned(),
-            config,
-            catalog: catalog.clone(),
-            intake,
-            reader: reader.clone(),
-            states: Default::default(),
-            opened: OpenedStore::new(store),
-            node: Tree::default().root().child("store", "store"),
-        };
-        let (actor, _) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
-        Self { folder, catalog, port, reader, actor }
-    }
-
-    fn frame(&self, trace: &[Column], server: usize, second: usize, row: usize) -> Frame {
-        let name: Arc<str> = format!("server-{server}").into();
-        let samples = trace.iter().filter_map(|column| {
-            let value = column.values[row]?;
-            Some(Sample { series: self.series(&name, column), value })
-        });
-        let samples = samples.collect();
-        let at_ms = START_MS + second as i64 * 1000;
-        Frame { server: name, collector: "trace".into(), at_ms, samples }
-    }
-
-    fn series(&self, server: &Arc<str>, column: &Column) -> SeriesId {
-        let series = Series {
-            server: server.clone(),
-            collector: "trace".into(),
-            metric: "trace".into(),
-            labels: Labels::new([("column", column.name.as_str())]),
-            unit: "".into(),
-            kind: column.kind,
-            interval_ms: 1000,
-        };
-        self.catalog.intern(series).unwrap()
-    }
-
-    /// Asks again and again, and prints how long it takes and from which tier the answer comes.
-    async fn ask(&self, title: &str, query: &Query) {
-        let mut times: Vec<Duration> = Vec::new();
-        let mut tier = "";
-        for _ in 0..15 {
-            let start = Instant::now();
-            let answer = self.reader.query(query.clone()).await.unwrap();
-            times.push(start.elapsed());
-            assert!(
-                !answer.partial && answer.series.iter().all(|series| !series.points.is_empty())
-            );
-            tier = answer.series[0].tier.name();
-        }
-        times.sort_unstable();
-        let median = times[times.len() / 2].as_secs_f64() * 1e3;
-        println!("  {title:<32} {median:>8.2} ms  {tier}");
-    }
-
-    /// Opens the folder as a kill would have left it now.
-    fn reopen(&self) {
-        let copy = tempfile::TempDir::new().unwrap();
-        copy_below(self.folder.path(), copy.path());
-        let log = self.reader.stats().bytes_log as f64 / 1e6;
-        let start = Instant::now();
-        let store = Store::open(copy.path(), &config(), &Arc::default()).unwrap();
-        println!(
-            "  reopen after a kill     {:>8.1} ms with {log:.1} MB of log",
-            start.elapsed().as_secs_f64() * 1e3
-        );
-        drop(store);
-    }
-
-    async fn stop(self) {
-        self.actor.stop_and_wait(None, None).await.unwrap();
-    }
-}
-
-/// Nothing goes because of its age: the samples are of some day in 2026.
-fn config() -> StoreConfig {
-    let century = Duration::from_secs(100 * 365 * 24 * 3600);
-    let retention = Retention { raw: century, minute: century, hour: century };
-    StoreConfig { retention, ..StoreConfig::default() }
-}
-
-fn copy_below(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_below(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
+/// A frame of the server of this number: a row of the trace, at a time.
+fn frame(bench: &Bench, trace: &[Column], server: usize, at_ms: i64, row: usize) -> Frame {
+    let name: Arc<str> = format!("server-{server}").into();
+    let samples = trace.iter().filter_map(|column| {
+        let value = column.values[row]?;
+        Some(Sample { series: bench.series(&name, column), value })
+    });
+    let samples = samples.collect();
+    Frame { server: name, collector: "trace".into(), at_ms, samples }
 }
 
 fn resident_bytes() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
-}
-
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-fn changes(column: &Column) -> usize {
-    column.values.windows(2).filter(|pair| pair[0] != pair[1]).count()
-}
-
-fn read_trace() -> Vec<Column> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bench/data/trace.csv.gz");
-    let unpacked = Command::new("gzip").arg("-dc").arg(path).output().unwrap();
-    let text = String::from_utf8(unpacked.stdout).unwrap();
-    let mut lines = text.lines();
-    let names = lines.next().unwrap().split(',').skip(1);
-    let mut columns: Vec<Column> = names
-        .map(|name| Column {
-            name: name[2..].to_owned(),
-            kind: if name.starts_with("c:") { Kind::Counter } else { Kind::Gauge },
-            values: Vec::new(),
-        })
-        .collect();
-    for line in lines {
-        for (column, value) in columns.iter_mut().zip(line.split(',').skip(1)) {
-            column.values.push(value.parse().ok());
-        }
-    }
-    columns
 }

@@ -23,6 +23,7 @@ use bartizan::{
     config::Config,
     enrol::TokenPort,
     fleet::FleetPort,
+    history::Told,
     http::{
         HttpActor, HttpArguments, Names, Token, bind, bind_control,
         messages::{AnswerFuture, History, HistoryStats, Limits, PluginList},
@@ -33,11 +34,7 @@ use bartizan::{
         messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
     },
     series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId, now_ms},
-    store::{
-        StorePort, StoreReader,
-        messages::{Answer, Query},
-        upkeep::UpkeepPort,
-    },
+    store::{StorePort, StoreReader, messages::Query, upkeep::UpkeepPort},
     supervision::{PULSE_MS, Tree},
 };
 use futures_util::{SinkExt, StreamExt};
@@ -242,7 +239,7 @@ struct NoHistory;
 
 impl History for NoHistory {
     fn query(&self, _: Query) -> AnswerFuture {
-        Box::pin(async { Ok(Answer::default()) })
+        Box::pin(async { Ok(Told::default()) })
     }
 
     fn stats(&self) -> HistoryStats {

@@ -7,6 +7,7 @@
 //!  plugin_host ─frames─► plugin ─► collector ─► server ─┬─► store ─► forward ─► hubs, VictoriaMetrics
 //!                                                       ├─► detect ─► alert ─► people
 //!                                                       └─► live ─► http ─► web
+//!  hubs, VictoriaMetrics, what is older than the store ─► history ─► http
 //! ```
 //!
 //! Arrows are data. Start and stop go the other way: the root starts everything
@@ -24,6 +25,7 @@ pub mod enrol;
 pub mod exchange;
 pub mod fleet;
 pub mod forward;
+pub mod history;
 pub mod http;
 pub mod ingest;
 pub mod live;

@@ -16,8 +16,6 @@ mod hubs;
 mod many;
 #[path = "hub/rate.rs"]
 mod rate;
-#[path = "hub/receiver.rs"]
-mod receiver;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {

@@ -60,6 +60,13 @@ impl Process {
         status_bytes(self.pid, "VmHWM")
     }
 
+    /// What it has had written to the disk since its start, in bytes, as far as that has been handed over.
+    pub fn written_bytes(&self) -> u64 {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.pid)).unwrap_or_default();
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+        line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+    }
+
     /// Its share of memory, in bytes: private pages whole, shared ones divided by their users.
     pub fn pss_bytes(&self) -> u64 {
         let rollup =

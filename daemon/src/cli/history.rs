@@ -20,6 +20,20 @@ pub(super) struct History {
     columns: Option<Vec<String>>,
     pub(super) series: Vec<SeriesHistory>,
     partial: bool,
+    /// Which stretch is whose, where not all of it is the store's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<Source>,
+    /// Why it is partial, as far as others are the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<Arc<str>>,
+}
+
+/// A stretch, and who has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Source {
+    from: i64,
+    to: i64,
+    source: Arc<str>,
 }
 
 /// The history of one series.
@@ -59,8 +73,14 @@ impl History {
             }
             text.push_str(&series.table(metric, self.more()));
         }
-        if self.partial {
-            text.push_str("\nsome of what was stored could not be read\n");
+        for Source { from, to, .. } in self.sources.iter().filter(|one| &*one.source == "history") {
+            let stretch = format!("{} until {}", utc(*from), utc(*to));
+            text.push_str(&format!("\n{stretch}: from those of [history]\n"));
+        }
+        match &self.reason {
+            Some(reason) => text.push_str(&format!("\n{reason}\n")),
+            None if self.partial => text.push_str("\nsome of what was stored could not be read\n"),
+            None => {}
         }
         text
     }
@@ -164,7 +184,7 @@ impl History {
         let columns = columns.chain(stats.iter().map(|stat| stat.name())).map(str::to_owned);
         let columns = (!stats.is_empty()).then(|| columns.collect());
         let series = series.into_iter().map(|series| SeriesHistory::new(series, stats));
-        Self { columns, series: series.collect(), partial }
+        Self { columns, series: series.collect(), partial, sources: Vec::new(), reason: None }
     }
 }
 
@@ -250,6 +270,22 @@ mod tests {
             "metric  counter, a point every 1m from what is kept by the minute, p95 known since 1970-01-01T00:01:00Z\n\
              time                   mean    min    max   last   sum  count  p95\n\
              1970-01-01T00:00:00Z  1 B/s  1 B/s  2 B/s  1 KiB  60 B     60    -\n"
+        );
+    }
+
+    #[test]
+    fn what_others_have_and_what_they_do_not_answer_is_said() {
+        let text = r#"{"series": [], "partial": true, "reason": "it is away",
+            "sources": [{"from": 0, "to": 1000, "source": "history"}, {"from": 1000, "to": 2000, "source": "store"}]}"#;
+        let history: History = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            history.table("metric"),
+            "\n1970-01-01T00:00:00Z until 1970-01-01T00:00:01Z: from those of [history]\n\nit is away\n"
+        );
+        assert_eq!(
+            serde_json::to_value(history).unwrap(),
+            serde_json::from_str::<serde_json::Value>(text).unwrap(),
+            "--json passes on what the daemon says"
         );
     }
 

@@ -21,6 +21,7 @@ mod collect;
 mod contact;
 mod fleet;
 mod forward;
+mod history;
 mod http;
 mod ingest;
 mod log;
@@ -54,6 +55,7 @@ pub use collect::CollectConfig;
 pub use contact::{ContactConfig, Language};
 pub use fleet::FleetConfig;
 pub use forward::{ForwardConfig, Protocol};
+pub use history::HistoryConfig;
 pub use http::HttpConfig;
 pub use ingest::IngestConfig;
 pub use log::{LogConfig, LogFormat};
@@ -111,6 +113,8 @@ pub struct Config {
     pub forwards: Vec<ForwardConfig>,
     /// Hubs that are asked before a server is called offline.
     pub fleet: FleetConfig,
+    /// Who knows what is older than the store.
+    pub history: HistoryConfig,
 }
 
 impl Config {
@@ -122,7 +126,7 @@ impl Config {
     /// As [`load`](Self::load), for who only asks the daemon: what names secrets is not judged, as
     /// these may be readable to the daemon alone.
     fn load_for_command(path: Option<&Path>) -> Result<Self, ConfigError> {
-        const SECRETIVE: [&str; 4] = ["channel.", "http.tls.", "forward.", "fleet."];
+        const SECRETIVE: [&str; 5] = ["channel.", "http.tls.", "forward.", "fleet.", "history."];
         Self::load_without(path, |problem| {
             SECRETIVE.iter().any(|section| problem.key.starts_with(section))
         })
@@ -174,6 +178,7 @@ impl Config {
         let scrapes = ScrapeConfig::read_all(file, &collect, &servers);
         let forwards = ForwardConfig::read_all(file);
         let fleet = file.table("fleet", FleetConfig::read);
+        let history = file.table("history", HistoryConfig::read);
         Self {
             http,
             log,
@@ -188,6 +193,7 @@ impl Config {
             ingest,
             forwards,
             fleet,
+            history,
         }
     }
 }
@@ -209,6 +215,7 @@ impl Default for Config {
             ingest: IngestConfig::default(),
             forwards: Vec::new(),
             fleet: FleetConfig::default(),
+            history: HistoryConfig::default(),
         }
     }
 }

@@ -99,8 +99,8 @@ pub(super) async fn series(text: String, headers: HeaderMap, context: Arc<Contex
     let is_closed = query.to_ms < now_ms;
     check_points(&query, &context.live)?;
     let stats = query.stats.clone();
-    let answer = match timeout(context.limits.answer, context.history.query(query)).await {
-        Ok(Ok(answer)) => answer,
+    let told = match timeout(context.limits.answer, context.history.query(query)).await {
+        Ok(Ok(told)) => told,
         Ok(Err(HistoryError::Question(detail))) => {
             return Err(Problem::bad_request(detail).into());
         }
@@ -115,11 +115,11 @@ pub(super) async fn series(text: String, headers: HeaderMap, context: Arc<Contex
             return Err(Problem::new(status, "history_slow", detail).into());
         }
     };
-    let most = answer.series.iter().map(|series| series.points.len()).max().unwrap_or(0);
+    let most = told.answer.series.iter().map(|series| series.points.len()).max().unwrap_or(0);
     if most > POINTS_MAX {
         return Err(Problem::too_many_points(format!("the answer has {most} points")).into());
     }
-    Ok(history_reply(&HistoryView::new(&answer, &stats), is_closed, &headers))
+    Ok(history_reply(&HistoryView::new(&told, &stats), is_closed, &headers))
 }
 
 /// Refuses a question for every sample of a time that holds too many, before

@@ -3,8 +3,9 @@
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use crate::{
+    history::{Stretch, Told},
     series::{Gap, Kind, Labels},
-    store::messages::{Answer, Point, SeriesAnswer, Stat},
+    store::messages::{Point, SeriesAnswer, Stat},
 };
 
 #[derive(Serialize)]
@@ -14,6 +15,11 @@ pub(super) struct HistoryView<'a> {
     columns: Option<Vec<&'static str>>,
     series: Vec<SeriesHistoryView<'a>>,
     partial: bool,
+    /// Which stretch comes from where, where not all of it is the store's.
+    #[serde(skip_serializing_if = "<[Stretch]>::is_empty")]
+    sources: &'a [Stretch],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +48,8 @@ struct GapView<'a> {
 
 impl<'a> HistoryView<'a> {
     /// The answer to a question that asked for `stats` as well.
-    pub(super) fn new(answer: &'a Answer, stats: &'a [Stat]) -> Self {
+    pub(super) fn new(told: &'a Told, stats: &'a [Stat]) -> Self {
+        let Told { answer, sources, reason } = told;
         let names = || ["time", "mean", "min", "max"].into_iter();
         let columns = names().chain(stats.iter().map(|stat| stat.name()));
         let series = answer.series.iter().map(|series| SeriesHistoryView::new(series, stats));
@@ -50,6 +57,8 @@ impl<'a> HistoryView<'a> {
             columns: (!stats.is_empty()).then(|| columns.collect()),
             series: series.collect(),
             partial: answer.partial,
+            sources,
+            reason: reason.as_deref(),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 pub use super::targets::Target;
 use crate::{
     config::TlsConfig,
-    store::messages::{Answer, Query},
+    history::{PastStats, Told},
+    store::messages::Query,
 };
 
 /// What the http actor accepts.
@@ -27,7 +28,7 @@ pub trait History: Send + Sync {
 }
 
 /// An answer on its way.
-pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Answer, HistoryError>> + Send>>;
+pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Told, HistoryError>> + Send>>;
 
 /// Why there is no answer. The reason is shown to whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,18 +42,26 @@ pub enum HistoryError {
 }
 
 /// What the store counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct HistoryStats {
     /// Samples stored since the start.
     pub samples: u64,
     /// Samples lost since the start, for whatever reason.
     pub dropped: u64,
+    /// Those of the samples that are in segments.
+    pub sealed: u64,
     /// Size of the state folder.
     pub bytes: u64,
     /// Bytes of samples that wait for the disk.
     pub waiting_bytes: u64,
     /// Whether the disk fails, is full or nearly so.
     pub is_degraded: bool,
+    /// What of it is the log.
+    pub bytes_log: u64,
+    /// What of it is segments.
+    pub bytes_segments: u64,
+    /// What was asked of others, where they are named.
+    pub others: Option<PastStats>,
 }
 
 /// Says which plugins there are, at this moment.

@@ -13,6 +13,7 @@ use std::{
 use crate::{
     alert::messages::{AlertStats, WayView},
     fleet::FleetStats,
+    history::PastStats,
     ingest::summary::Totals,
     live::LiveStats,
     supervision::NodeView,
@@ -79,11 +80,25 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
     text.gauge("bartizan_uptime_seconds", "Time since the start.", facts.uptime_seconds);
     text.counter("bartizan_store_samples", "Samples stored.", history.samples);
     text.counter("bartizan_store_dropped_samples", "Samples lost.", history.dropped);
+    text.gauge("bartizan_store_sealed_samples", "Samples in segments.", history.sealed);
     text.gauge("bartizan_store_size_bytes", "Size of the state folder.", history.bytes);
     let help = "Samples that wait for the disk.";
     text.gauge("bartizan_store_waiting_bytes", help, history.waiting_bytes);
     let help = "1 while the disk fails, is full or nearly so, else 0.";
     text.gauge("bartizan_store_degraded", help, u8::from(history.is_degraded));
+    let rest = history.bytes.saturating_sub(history.bytes_log + history.bytes_segments);
+    text.family("bartizan_store_part_bytes", "gauge", "Size of the state folder, by part.");
+    let parts = [("log", history.bytes_log), ("segments", history.bytes_segments), ("rest", rest)];
+    for (part, bytes) in parts {
+        text.sample("bartizan_store_part_bytes", &format!("{{part=\"{part}\"}}"), bytes);
+    }
+    if let Some(PastStats { asked, failed, seconds }) = history.others {
+        let help = "Questions to those of [history] about what is older than the store.";
+        text.counter("bartizan_history_questions", help, asked);
+        let help = "Those of them that had no whole answer, or none in time.";
+        text.counter("bartizan_history_failed_questions", help, failed);
+        text.counter("bartizan_history_seconds", "Time waited for answers to them.", seconds);
+    }
     text.gauge("bartizan_live_viewers", "Viewers that are connected.", live.viewers);
     text.gauge("bartizan_live_topics", "Topics that are kept up to date.", live.topics);
     let help = "Ticks that the slowest viewer is behind.";

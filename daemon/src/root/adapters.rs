@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use crate::{
-    config::Protocol,
+    config::{Config, Protocol},
     forward::ForwardPort,
+    history::Past,
     http::messages::{
         AnswerFuture, History, HistoryError, HistoryStats, Plugin, PluginList, PluginLister,
         RefusedPlugin, Target, TargetLister,
@@ -14,18 +17,21 @@ use crate::{
     store::{StoreError, StoreReader, messages::Query},
 };
 
-/// The past, as the store knows it.
-pub(super) fn history(store: StoreReader) -> Arc<dyn History> {
-    Arc::new(StoreHistory(store))
+/// The past, as the store knows it, and others what is older.
+pub(super) fn history(store: StoreReader, config: Arc<ArcSwap<Config>>) -> Arc<dyn History> {
+    Arc::new(WholeHistory { past: Past::new(store.clone(), config), store })
 }
 
-struct StoreHistory(StoreReader);
+struct WholeHistory {
+    store: StoreReader,
+    past: Past,
+}
 
-impl History for StoreHistory {
+impl History for WholeHistory {
     fn query(&self, query: Query) -> AnswerFuture {
-        let store = self.0.clone();
+        let past = self.past.clone();
         Box::pin(async move {
-            store.query(query).await.map_err(|error| match error {
+            past.query(query).await.map_err(|error| match error {
                 StoreError::Question(_) => HistoryError::Question(chain(&error)),
                 error => HistoryError::Unavailable(chain(&error)),
             })
@@ -33,13 +39,17 @@ impl History for StoreHistory {
     }
 
     fn stats(&self) -> HistoryStats {
-        let stats = self.0.stats();
+        let stats = self.store.stats();
         HistoryStats {
             samples: stats.samples,
             dropped: stats.dropped_samples + stats.late_samples,
+            sealed: stats.samples_sealed,
             bytes: stats.bytes_total,
             waiting_bytes: stats.waiting_bytes,
             is_degraded: stats.degraded.is_some(),
+            bytes_log: stats.bytes_log,
+            bytes_segments: stats.bytes_segments,
+            others: self.past.stats(),
         }
     }
 }

@@ -113,7 +113,7 @@ fn http(
     let (listener, control) = (opened.listener.clone(), opened.control.clone());
     let (names, token, tree) = (opened.names.clone(), opened.token.clone(), opened.tree.clone());
     let live = opened.live.reader();
-    let history = adapters::history(opened.reader.clone());
+    let history = adapters::history(opened.reader.clone(), config.clone());
     let upkeep = UpkeepPort::new(opened.reader.clone());
     let plugins = adapters::plugins(opened.plugins.clone());
     let alerts = opened.alert.desk();

@@ -99,7 +99,7 @@ impl Bucket {
             return None;
         }
         let over = if self.rate { over_ms as f64 / 1000.0 } else { count as f64 };
-        let mut point = Point { last, sum, count, ..Point::single(at_ms, f64::NAN) };
+        let mut point = Point { last, sum, count: Some(count), ..Point::unknown(at_ms) };
         if over > 0.0 {
             (point.mean, point.min, point.max) = (sum / over, min, max);
             point.p95 = known.flatten();

@@ -29,7 +29,7 @@ pub(super) fn write(path: &Path, state: &mut impl StateStore) -> Result<u64, Sto
             out.extend_from_slice(bytes);
         }
     })?;
-    let sum = crc32c::crc32c(&out);
+    let sum = checksum(&out);
     out.extend_from_slice(&sum.to_le_bytes());
     replace(path, &out).map_err(StoreError::file("write checkpoint", path))?;
     Ok(out.len() as u64)
@@ -42,11 +42,11 @@ pub(super) fn read(path: &Path) -> Result<Changes, StoreError> {
     parse(&bytes).ok_or_else(damaged)
 }
 
-fn parse(bytes: &[u8]) -> Option<Changes> {
+pub(super) fn parse(bytes: &[u8]) -> Option<Changes> {
     let (covered, sum) = bytes.split_last_chunk::<4>().map(|(covered, sum)| (covered, *sum))?;
     let mut input = Input::new(covered);
     let known = input.array()? == *MAGIC && input.array()? == VERSION.to_le_bytes();
-    if !known || crc32c::crc32c(covered) != u32::from_le_bytes(sum) {
+    if !known || checksum(covered) != u32::from_le_bytes(sum) {
         return None;
     }
     let mut changes = Changes::default();
@@ -57,4 +57,9 @@ fn parse(bytes: &[u8]) -> Option<Changes> {
         changes.0.push((key, Some(input.take(length)?.to_vec())));
     }
     Some(changes)
+}
+
+fn checksum(covered: &[u8]) -> u32 {
+    // Nothing that is made up would come past it.
+    if cfg!(fuzzing) { 0 } else { crc32c::crc32c(covered) }
 }

@@ -49,6 +49,8 @@ mod disk_faults;
 mod errands;
 mod error;
 mod folder;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gaps;
 mod groups;
 mod heads;

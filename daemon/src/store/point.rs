@@ -15,8 +15,8 @@ pub struct Point {
     pub last: f64,
     /// Their sum; where rates are answered, what the counter grew by.
     pub sum: f64,
-    /// How many there are, not counting those that are no number.
-    pub count: u64,
+    /// How many there are, not counting those that are no number, where that is known.
+    pub count: Option<u64>,
     /// The 95th percentile: known where it was asked for and every sample of the stretch is there.
     pub p95: Option<f64>,
 }
@@ -37,7 +37,7 @@ pub enum Stat {
 impl Point {
     /// The point of a single sample.
     pub fn single(at_ms: i64, value: f64) -> Self {
-        let count = u64::from(!value.is_nan());
+        let count = Some(u64::from(!value.is_nan()));
         Self {
             at_ms,
             mean: value,
@@ -48,6 +48,18 @@ impl Point {
             count,
             p95: None,
         }
+    }
+}
+
+impl Point {
+    /// A point of which nothing is known yet.
+    pub fn unknown(at_ms: i64) -> Self {
+        Self { count: None, ..Self::single(at_ms, f64::NAN) }
+    }
+
+    /// A point whose mean, smallest and largest alone are known, and the same.
+    pub fn outline(at_ms: i64, value: f64) -> Self {
+        Self { mean: value, min: value, max: value, ..Self::unknown(at_ms) }
     }
 }
 

@@ -283,7 +283,7 @@ mod tests {
                 max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
                 last: values[values.len() - 1],
                 sum: values.iter().sum(),
-                count: values.len() as u64,
+                count: Some(values.len() as u64),
                 p95: naive_p95(&values),
             }).collect();
             prop_assert_eq!(points.finish().0, model);
@@ -325,8 +325,8 @@ mod tests {
         assert_eq!(
             points.iter().map(facts).collect::<Vec<_>>(),
             [
-                ((10_000, 108.0 / 5.0, 0.0, 100.0), (8.0, 108.0, 3, Some(90.8))),
-                ((30_000, 2.0, 2.0, 2.0), (11.0, 2.0, 2, Some(2.0))),
+                ((10_000, 108.0 / 5.0, 0.0, 100.0), (8.0, 108.0, Some(3), Some(90.8))),
+                ((30_000, 2.0, 2.0, 2.0), (11.0, 2.0, Some(2), Some(2.0))),
             ],
             "the first bucket has no growth yet"
         );

@@ -149,6 +149,10 @@ fn read_gap(input: &mut Input<'_>) -> Option<Gap> {
 }
 
 fn checksum(sequence: u64, offset: u64, covered: &[u8]) -> u32 {
+    // Nothing that is made up would come past it.
+    if cfg!(fuzzing) {
+        return 0;
+    }
     let mut seed = [0; 16];
     seed[..8].copy_from_slice(&sequence.to_le_bytes());
     seed[8..].copy_from_slice(&offset.to_le_bytes());

@@ -133,6 +133,10 @@ fn header(facts: &SegmentFacts, store: u128) -> [u8; HEADER] {
 
 /// The checksum of bytes at a place of a segment.
 pub(super) fn checksum(id: u64, at: u64, bytes: &[u8]) -> u32 {
+    // Nothing that is made up would come past it.
+    if cfg!(fuzzing) {
+        return 0;
+    }
     let mut seed = [0; 16];
     seed[..8].copy_from_slice(&id.to_le_bytes());
     seed[8..].copy_from_slice(&at.to_le_bytes());

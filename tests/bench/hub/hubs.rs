@@ -15,15 +15,13 @@ use bartizan_tests::{
     dial::{self, Dials, METRIC},
     enrolment,
     http::{self, escape},
+    measured::{HUB, Receiver},
     now_ms, rounds, wait_for,
 };
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{
-    number,
-    receiver::{HUB, Receiver},
-};
+use super::number;
 
 /// Every hub takes the same token, since an agent has one for all of them.
 const TOKEN: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";

@@ -15,6 +15,7 @@ use std::{
 use bartizan_tests::{
     Daemon, Setup,
     http::{Answer, Failure},
+    measured::{Cost, HUB, Receiver, megabytes, missing},
     now_ms, rounds,
     writer::{Template, Writer, of_a_server, value_of},
 };
@@ -24,10 +25,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{
-    number,
-    receiver::{Cost, HUB, Receiver, megabytes, missing},
-};
+use super::number;
 
 /// Each server writes so often.
 const INTERVAL: Duration = Duration::from_secs(10);

@@ -5,24 +5,17 @@
 //! counts: its CPU time is read some seconds later. Ours answers when the samples are on the disk; VictoriaMetrics when
 //! they are in its memory, Prometheus when they are in its log, not synced.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bartizan_tests::{
-    Setup, now_ms, rounds,
+    Setup,
+    measured::{CONNECTIONS, HUB, Receiver, megabytes, missing},
+    now_ms, rounds,
     writer::{Template, of_a_server, value_of},
 };
 use hyper::body::Bytes;
 
-use super::{
-    number,
-    receiver::{HUB, Receiver, megabytes, missing},
-};
+use super::number;
 
 /// Series of one simulated server.
 const PER_SERVER: usize = 1_000;
@@ -35,9 +28,6 @@ const WARM_UP: usize = 2;
 
 /// What is in memory after the last answer reaches the disk.
 const SETTLE: Duration = Duration::from_secs(6);
-
-/// Connections at one time.
-const CONNECTIONS: usize = 4;
 
 /// When the samples are from, against now, and how far apart they are, both in milliseconds.
 const TIMES: [(&str, i64, i64); 2] = [
@@ -109,16 +99,16 @@ fn bodies(series: usize, batch: usize, rounds: usize, (from, step): (i64, i64)) 
 async fn measure(receiver: &Receiver, series: usize, bodies: Vec<Vec<Bytes>>) -> Figure {
     let rounds = bodies.len() - WARM_UP;
     let mut bodies = bodies.into_iter();
-    let start = receiver.cost().cpu_seconds;
+    let (start, senders) = (receiver.cost().cpu_seconds, receiver.senders());
     for round in bodies.by_ref().take(WARM_UP) {
-        send(receiver, round).await;
+        senders.send(round).await;
     }
     tokio::time::sleep(SETTLE).await;
     let warm = receiver.cost();
     let began = Instant::now();
     let mut refused = 0;
     for round in bodies {
-        refused += send(receiver, round).await;
+        refused += senders.send(round).await;
     }
     let took = began.elapsed().as_secs_f64();
     tokio::time::sleep(SETTLE).await;
@@ -138,30 +128,4 @@ async fn measure(receiver: &Receiver, series: usize, bodies: Vec<Vec<Bytes>>) ->
         line += &format!("   {refused} requests were refused: the figure is worth nothing");
     }
     Figure { name: receiver.name, per_cpu_second, line }
-}
-
-/// Sends the requests of one round by several connections; returns how many were refused.
-async fn send(receiver: &Receiver, round: Vec<Bytes>) -> usize {
-    let (round, next) = (Arc::new(round), Arc::new(AtomicUsize::new(0)));
-    let senders = (0..CONNECTIONS).map(|_| {
-        let (round, next, mut writer) = (round.clone(), next.clone(), receiver.writer());
-        tokio::spawn(async move {
-            let mut refused = 0;
-            while let Some(body) = round.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let answer = writer.send(body.clone()).await.unwrap();
-                if answer.status >= 300 {
-                    refused += 1;
-                    if refused == 1 {
-                        eprintln!("  {} {}", answer.status, answer.text());
-                    }
-                }
-            }
-            refused
-        })
-    });
-    let mut refused = 0;
-    for sender in senders.collect::<Vec<_>>() {
-        refused += sender.await.unwrap();
-    }
-    refused
 }

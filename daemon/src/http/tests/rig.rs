@@ -24,6 +24,7 @@ use crate::{
     alert::Alert,
     enrol::TokenPort,
     fleet::FleetPort,
+    history::Told,
     http::{
         HttpActor, HttpArguments, Listener, Names, Tls, Token, bind, bind_control,
         messages::{
@@ -328,7 +329,7 @@ impl History for FakeHistory {
             if query.metric == "too_much" {
                 return Err(HistoryError::Question("ask for less".to_owned()));
             }
-            let mean = Point { sum: 1.5, count: 3, ..Point::single(query.from_ms, 0.5) };
+            let mean = Point { sum: 1.5, count: Some(3), ..Point::single(query.from_ms, 0.5) };
             let point = Point { min: f64::NAN, max: 1.0, ..mean };
             let gap = Gap {
                 server: query.server.into(),
@@ -348,12 +349,23 @@ impl History for FakeHistory {
                 points: vec![point],
                 gaps: vec![gap],
             };
-            Ok(Answer { series: vec![series], partial: false })
+            let answer = Answer { series: vec![series], partial: false };
+            Ok(Told { answer, ..Told::default() })
         })
     }
 
     fn stats(&self) -> HistoryStats {
-        HistoryStats { samples: 7, dropped: 1, bytes: 4096, waiting_bytes: 0, is_degraded: false }
+        HistoryStats {
+            samples: 7,
+            dropped: 1,
+            sealed: 5,
+            bytes: 4096,
+            bytes_log: 1024,
+            bytes_segments: 2048,
+            waiting_bytes: 0,
+            is_degraded: false,
+            others: None,
+        }
     }
 }
 

@@ -244,7 +244,7 @@ fn every_sample_that_is_gone_is_a_minute_of_which_the_ends_are_known() {
     );
     assert_eq!(
         (answer.points[1].min, answer.points[1].last, answer.points[1].count),
-        (6.0, 11.0, 6)
+        (6.0, 11.0, Some(6))
     );
 }
 

@@ -161,7 +161,7 @@ fn a_flipped_byte_anywhere_is_found_and_repaired_and_costs_nothing_else() {
 #[test]
 fn a_segment_without_its_end_gives_the_columns_whose_entries_are_left() {
     let (folder, all) = furnished();
-    let segment = files(folder.path(), "seg").remove(0);
+    let segment = files(&folder.path().join("segments/raw"), "seg").remove(0);
     let length = fs::metadata(&segment).unwrap().len();
     // The footer and half of it: the index before it is whole.
     for cut in [1, 40, 72] {
