@@ -19,7 +19,7 @@ use pco::{
 };
 
 use super::{
-    delta::scale_to_integer,
+    decimal::{SCALES, integers},
     wire::{Input, put_i64},
 };
 
@@ -40,9 +40,6 @@ const FEW_BITS: u8 = 0x70;
 
 /// Of fewer values pco's own header is the most.
 const FEW: usize = 48;
-
-const SCALES: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-const EXACT_BELOW: u64 = 1 << 53;
 
 /// How much work it is worth to write less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,37 +192,6 @@ fn put_equal(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// The places that all `values` have behind the point, if they are decimals; infinities are looked past.
-pub(super) fn decimals(values: &[f64]) -> Option<usize> {
-    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    Some(integers(&finite)?.1)
-}
-
-/// The decimal of `scale` places that is nearest.
-pub(super) fn to_decimals(value: f64, scale: usize) -> f64 {
-    SCALES.get(scale).map_or(value, |scale| (value * scale).round() / scale)
-}
-
-/// Integers and the scale by which they give back exactly `values`, if there are any.
-fn integers(values: &[f64]) -> Option<(Vec<i64>, usize)> {
-    let fits = |value: f64, scale: f64| {
-        let integer = scale_to_integer(value, scale);
-        (integer.unsigned_abs() < EXACT_BELOW
-            && (integer as f64 / scale).to_bits() == value.to_bits())
-        .then_some(integer)
-    };
-    // Most columns that fail do so at their first value: find its scale, then go up.
-    let mut scale = 0;
-    for value in values {
-        while fits(*value, *SCALES.get(scale)?).is_none() {
-            scale += 1;
-        }
-    }
-    let divisor = SCALES[scale];
-    let all: Option<Vec<i64>> = values.iter().map(|value| fits(*value, divisor)).collect();
-    Some((all?, scale))
-}
-
 fn put_integers(out: &mut Vec<u8>, integers: &[i64], scale: usize, effort: Effort) {
     let first = integers[0];
     let step = integers.get(1).map_or(0, |second| second - first);
@@ -236,24 +202,53 @@ fn put_integers(out: &mut Vec<u8>, integers: &[i64], scale: usize, effort: Effor
         return;
     }
     if integers.len() < FEW {
+        let start = out.len();
         out.push(FEW_INTEGERS | scale as u8);
         let mut before = 0;
         for integer in integers {
             put_i64(out, integer - before);
             before = *integer;
         }
+        if effort == Effort::Settled {
+            let mut other = Vec::new();
+            put_pco_integers(&mut other, integers, scale, effort);
+            if other.len() < out.len() - start {
+                out.truncate(start);
+                out.append(&mut other);
+            }
+        }
         return;
     }
+    put_pco_integers(out, integers, scale, effort);
+}
+
+fn put_pco_integers(out: &mut Vec<u8>, integers: &[i64], scale: usize, effort: Effort) {
+    let first = integers[0];
     let divisor = integers.iter().fold(0, |divisor, n| common_divisor(divisor, n - first)).max(1);
     let reduced: Vec<i64> = integers.iter().map(|n| (n - first) / divisor).collect();
-    let delta = DeltaSpec::TryConsecutive(order(&reduced));
     let narrow: Result<Vec<i32>, _> = reduced.iter().map(|n| i32::try_from(*n)).collect();
     out.push(if narrow.is_ok() { PCO_I32 } else { PCO_I64 } | scale as u8);
     put_i64(out, first);
     put_i64(out, divisor);
     match narrow {
-        Ok(narrow) => put_pco(out, &narrow, delta, effort),
-        Err(_) => put_pco(out, &reduced, delta, effort),
+        Ok(narrow) => put_shortest(out, &narrow, order(&reduced), effort),
+        Err(_) => put_shortest(out, &reduced, order(&reduced), effort),
+    }
+}
+
+/// Appends numbers with differences taken as often as `guess` says; where it is for good, as often as is shortest.
+fn put_shortest<T: Number>(out: &mut Vec<u8>, numbers: &[T], guess: usize, effort: Effort) {
+    let start = out.len();
+    put_pco(out, numbers, DeltaSpec::TryConsecutive(guess), effort);
+    if effort == Effort::Settled {
+        for order in (0..3).filter(|order| *order != guess) {
+            let mut other = Vec::new();
+            put_pco(&mut other, numbers, DeltaSpec::TryConsecutive(order), effort);
+            if other.len() < out.len() - start {
+                out.truncate(start);
+                out.append(&mut other);
+            }
+        }
     }
 }
 

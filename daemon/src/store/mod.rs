@@ -42,6 +42,7 @@ mod bucket;
 mod checkpoint;
 mod codec;
 mod coder;
+mod decimal;
 mod delta;
 mod disk;
 #[cfg(test)]

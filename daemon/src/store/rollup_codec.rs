@@ -1,10 +1,13 @@
 //! The rollups of one series as bytes: a column for each of their fields, as the codec of values writes them.
 //!
 //! ```text
-//!  their times stand apart, since the series of a collector share them
-//!  first_ms, last_ms from the start · interval_ms · count · covered_ms · min · max · sum · first · last
-//!  each column its length and its bytes
+//!  flags u8 · first_ms, last_ms from the start · interval_ms · samples that are missing · time that is not covered
+//!  min · max · sum · [first] · last                       each column its length and its bytes
 //! ```
+//!
+//! Their starts stand apart, since the series of a collector share them. What the others let expect is told by where it
+//! departs from that, and only where it gives the same bits back: how many samples there are, what is covered, where a
+//! counter begins (where it ended before) and ends (where it began, and its increase). A gauge has no first value.
 //!
 //! # Invariants
 //!
@@ -12,7 +15,8 @@
 //!   noise that adding decimals leaves behind them, and rates that are no decimals what an f32 does not hold.
 
 use super::{
-    codec::{Effort, decimals, put_values, read_values, to_decimals},
+    codec::{Effort, put_values, read_values},
+    decimal::{decimals, to_decimals},
     rollup::Rollup,
     wire::{Input, put_u64},
 };
@@ -21,8 +25,16 @@ use crate::series::Kind;
 /// A sum this close to a decimal, relatively, is one.
 const NOISE: f64 = 1e-12;
 
+const COUNTER: u8 = 1;
+/// First and last values are those of the rollups themselves.
+const PLAIN: u8 = 2;
+
 /// Appends rollups but for their start.
 pub(super) fn put_rollups(out: &mut Vec<u8>, kind: Kind, rollups: &[Rollup], effort: Effort) {
+    let of_counter = kind == Kind::Counter;
+    let ends = expected_ends(rollups);
+    let is_plain = of_counter && !ends_come_back(rollups, &ends);
+    out.push(if of_counter { COUNTER } else { 0 } | if is_plain { PLAIN } else { 0 });
     let mut put = |field: &dyn Fn(&Rollup) -> f64| {
         let values: Vec<f64> = rollups.iter().map(field).collect();
         put_column(out, &values, effort);
@@ -31,51 +43,106 @@ pub(super) fn put_rollups(out: &mut Vec<u8>, kind: Kind, rollups: &[Rollup], eff
     put(&|rollup| (rollup.first_ms - rollup.start_ms) as f64);
     put(&|rollup| (rollup.last_ms - rollup.start_ms) as f64);
     put(&|rollup| f64::from(rollup.interval_ms));
-    put(&|rollup| rollup.count as f64);
-    put(&|rollup| rollup.covered_ms as f64);
-    match kind {
-        Kind::Gauge => {
-            let min = put(&|rollup| rollup.min);
-            let max = put(&|rollup| rollup.max);
-            let scale = decimals(&min).and_then(|least| Some(least.max(decimals(&max)?)));
-            put(&|rollup| scale.map_or(rollup.sum, |scale| without_noise(rollup.sum, scale)));
-        }
-        Kind::Counter => {
-            for rate in [|rollup: &Rollup| rollup.min, |rollup: &Rollup| rollup.max] {
-                let rates: Vec<f64> = rollups.iter().map(rate).collect();
-                let is_decimal = decimals(&rates).is_some();
-                put(&|rollup| if is_decimal { rate(rollup) } else { shorter(rate(rollup)) });
-            }
-            put(&|rollup| rollup.sum);
+    put(&|rollup| {
+        expected_count(rollup.first_ms, rollup.last_ms, rollup.interval_ms) - rollup.count as f64
+    });
+    put(&|rollup| {
+        expected_cover(of_counter, rollup.first_ms, rollup.last_ms) - rollup.covered_ms as f64
+    });
+    if !of_counter {
+        let min = put(&|rollup| rollup.min);
+        let max = put(&|rollup| rollup.max);
+        let scale = decimals(&min).and_then(|least| Some(least.max(decimals(&max)?)));
+        put(&|rollup| scale.map_or(rollup.sum, |scale| without_noise(rollup.sum, scale)));
+        put(&|rollup| rollup.last);
+        return;
+    }
+    for rate in [|rollup: &Rollup| rollup.min, |rollup: &Rollup| rollup.max] {
+        let rates: Vec<f64> = rollups.iter().map(rate).collect();
+        let is_decimal = decimals(&rates).is_some();
+        put(&|rollup| if is_decimal { rate(rollup) } else { shorter(rate(rollup)) });
+    }
+    put(&|rollup| rollup.sum);
+    if is_plain {
+        put(&|rollup| rollup.first);
+        put(&|rollup| rollup.last);
+    } else {
+        for end in 0..2 {
+            let departs: Vec<f64> = ends.iter().map(|ends| ends[end]).collect();
+            put_column(out, &departs, effort);
         }
     }
-    put(&|rollup| rollup.first);
-    put(&|rollup| rollup.last);
+}
+
+/// How a counter's first and last values depart from what is expected of them.
+fn expected_ends(rollups: &[Rollup]) -> Vec<[f64; 2]> {
+    let mut before = 0.0;
+    let ends = rollups.iter().map(|rollup| {
+        let departs = [rollup.first - before, rollup.last - (rollup.first + rollup.sum)];
+        before = rollup.last;
+        departs
+    });
+    ends.collect()
+}
+
+fn ends_come_back(rollups: &[Rollup], ends: &[[f64; 2]]) -> bool {
+    let mut before = 0.0f64;
+    rollups.iter().zip(ends).all(|(rollup, [first, last])| {
+        let found = (before + first, rollup.first + rollup.sum + last);
+        before = rollup.last;
+        found.0.to_bits() == rollup.first.to_bits() && found.1.to_bits() == rollup.last.to_bits()
+    })
+}
+
+/// How many samples come between two, both within, if none is missing.
+fn expected_count(first_ms: i64, last_ms: i64, interval_ms: u32) -> f64 {
+    (last_ms.saturating_sub(first_ms) / i64::from(interval_ms).max(1)).saturating_add(1) as f64
+}
+
+/// For how long an increase is known, if none is missing.
+fn expected_cover(of_counter: bool, first_ms: i64, last_ms: i64) -> f64 {
+    if of_counter { last_ms.saturating_sub(first_ms) as f64 } else { 0.0 }
 }
 
 /// Reads what [`put_rollups`] wrote for rollups that start at `starts`.
 pub(super) fn read_rollups(bytes: &[u8], starts: &[i64]) -> Option<Vec<Rollup>> {
     let mut input = Input::new(bytes);
+    let flags = input.u8()?;
+    let of_counter = flags & COUNTER != 0;
     let mut column = || {
         let length = input.count()?;
         read_values(input.take(length)?, starts.len())
     };
     let (first_ms, last_ms, interval_ms) = (column()?, column()?, column()?);
-    let (count, covered_ms) = (column()?, column()?);
+    let (missing, uncovered) = (column()?, column()?);
     let (min, max, sum) = (column()?, column()?, column()?);
-    let (first, last) = (column()?, column()?);
-    let rollups = starts.iter().enumerate().map(|(row, &start_ms)| Rollup {
-        start_ms,
-        first_ms: start_ms.saturating_add(first_ms[row] as i64),
-        last_ms: start_ms.saturating_add(last_ms[row] as i64),
-        interval_ms: interval_ms[row] as u32,
-        count: count[row] as u64,
-        covered_ms: covered_ms[row] as i64,
-        min: min[row],
-        max: max[row],
-        sum: sum[row],
-        first: first[row],
-        last: last[row],
+    let first = if of_counter { column()? } else { vec![0.0; starts.len()] };
+    let last = column()?;
+    let mut before = 0.0;
+    let rollups = starts.iter().enumerate().map(|(row, &start_ms)| {
+        let (first_ms, last_ms) = (first_ms[row] as i64, last_ms[row] as i64);
+        let (first_ms, last_ms) =
+            (start_ms.saturating_add(first_ms), start_ms.saturating_add(last_ms));
+        let interval_ms = interval_ms[row] as u32;
+        let (mut first, mut last) = (first[row], last[row]);
+        if of_counter && flags & PLAIN == 0 {
+            first += before;
+            last += first + sum[row];
+            before = last;
+        }
+        Rollup {
+            start_ms,
+            first_ms,
+            last_ms,
+            interval_ms,
+            count: (expected_count(first_ms, last_ms, interval_ms) - missing[row]) as u64,
+            covered_ms: (expected_cover(of_counter, first_ms, last_ms) - uncovered[row]) as i64,
+            min: min[row],
+            max: max[row],
+            sum: sum[row],
+            first,
+            last,
+        }
     });
     Some(rollups.collect())
 }

@@ -30,7 +30,7 @@ use super::{
     shared::{Shared, lock, remove_if_there},
     tier::Tier,
 };
-use crate::{logging::chain, series::now_ms};
+use crate::logging::chain;
 
 /// Segments of a day that is over are left alone for so long after the last was sealed: more may come.
 const QUIET: Duration = Duration::from_secs(5 * 60);
@@ -198,7 +198,6 @@ impl Settler {
             for series in &run.series {
                 sources.add_column(writer, &run, *series, tier)?;
                 if writer.pending() > WRITE_BYTES {
-                    self.shared.settler_beat_ms.store(now_ms(), Ordering::Relaxed);
                     if stop.load(Ordering::Relaxed) {
                         return Err(Failure::Stopped);
                     }

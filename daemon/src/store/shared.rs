@@ -68,7 +68,6 @@ pub(super) struct Shared {
     pub(super) sequence: AtomicU64,
     pub(super) writer_beat_ms: AtomicI64,
     pub(super) keeper_beat_ms: AtomicI64,
-    pub(super) settler_beat_ms: AtomicI64,
     /// Days below this one, counted from 1970, are over and sealed.
     pub(super) sealed_below: AtomicI64,
     /// Everything that can be settled shall be, without waiting for more to come.
@@ -154,7 +153,6 @@ impl Shared {
             sequence: AtomicU64::new(0),
             writer_beat_ms: AtomicI64::new(now_ms()),
             keeper_beat_ms: AtomicI64::new(now_ms()),
-            settler_beat_ms: AtomicI64::new(now_ms()),
             sealed_below: AtomicI64::new(now_ms().div_euclid(DAY_MS)),
             settle_at_once: AtomicBool::new(false),
         }

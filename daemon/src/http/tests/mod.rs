@@ -6,6 +6,7 @@ mod access;
 mod alerts;
 mod enrol;
 mod limits;
+mod past;
 mod requests;
 mod rig;
 mod streams;

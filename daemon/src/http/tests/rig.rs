@@ -24,27 +24,21 @@ use crate::{
     alert::Alert,
     enrol::TokenPort,
     fleet::FleetPort,
-    history::Told,
     http::{
         HttpActor, HttpArguments, Listener, Names, Tls, Token, bind, bind_control,
-        messages::{
-            AnswerFuture, History, HistoryError, HistoryStats, HttpMessage, Limits, Plugin,
-            PluginList, RefusedPlugin, Target,
-        },
+        messages::{HttpMessage, Limits, Plugin, PluginList, RefusedPlugin, Target},
     },
     ingest::Ingest,
     live::{
         Live, LiveActor, LiveArguments,
         messages::{LivePort, LiveUpdate, Origin, ServerState, ServerStatus},
     },
-    series::{Catalog, Frame, Gap, Kind, Labels, Sample, Series, SeriesId, now_ms},
-    store::{
-        StorePort, StoreReader,
-        messages::{Answer, Point, Query, SeriesAnswer, Stat, Tier},
-        upkeep::UpkeepPort,
-    },
+    series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId, now_ms},
+    store::{StorePort, StoreReader, messages::Query, upkeep::UpkeepPort},
     supervision::{ActorState, Node, Tree},
 };
+
+use super::past::FakeHistory;
 
 /// No wait of a test is longer.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
@@ -315,58 +309,6 @@ pub(super) async fn closed(socket: &mut Socket) -> (u16, String) {
         }
     };
     timeout(DEADLINE, closed).await.unwrap()
-}
-
-struct FakeHistory(Arc<Mutex<Vec<Query>>>);
-
-impl History for FakeHistory {
-    fn query(&self, query: Query) -> AnswerFuture {
-        self.0.lock().unwrap().push(query.clone());
-        Box::pin(async move {
-            if query.metric == "broken" {
-                return Err(HistoryError::Unavailable("disk is on fire".to_owned()));
-            }
-            if query.metric == "too_much" {
-                return Err(HistoryError::Question("ask for less".to_owned()));
-            }
-            let mean = Point { sum: 1.5, count: Some(3), ..Point::single(query.from_ms, 0.5) };
-            let point = Point { min: f64::NAN, max: 1.0, ..mean };
-            let gap = Gap {
-                server: query.server.into(),
-                collector: "cpu".into(),
-                from_ms: query.from_ms,
-                to_ms: None,
-                reason: "plugin timed out".into(),
-            };
-            let series = SeriesAnswer {
-                id: SeriesId(0),
-                labels: Labels::new([("core", "0")]),
-                unit: "ratio".into(),
-                kind: Kind::Gauge,
-                tier: Tier::Raw,
-                p95_from_ms: query.stats.contains(&Stat::P95).then_some(2000),
-                resolution_ms: 1000,
-                points: vec![point],
-                gaps: vec![gap],
-            };
-            let answer = Answer { series: vec![series], partial: false };
-            Ok(Told { answer, ..Told::default() })
-        })
-    }
-
-    fn stats(&self) -> HistoryStats {
-        HistoryStats {
-            samples: 7,
-            dropped: 1,
-            sealed: 5,
-            bytes: 4096,
-            bytes_log: 1024,
-            bytes_segments: 2048,
-            waiting_bytes: 0,
-            is_degraded: false,
-            others: None,
-        }
-    }
 }
 
 fn targets() -> Vec<Target> {
