@@ -17,7 +17,7 @@ type Samples = BTreeMap<BTreeMap<String, String>, Vec<(i64, Option<f64>)>>;
 
 #[tokio::test]
 async fn everything_that_prometheus_has_read_is_here_and_equal() {
-    let setup = Setup::new("");
+    let setup = Setup::in_company("");
     let daemon = setup.start().await;
     let token = fs::read_to_string(setup.state().join("admin-token")).unwrap();
     let folder = setup.folder();

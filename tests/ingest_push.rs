@@ -15,7 +15,7 @@ const LINE: &str = r#"{"server": "web-1", "metrics": {"temperature_celsius": 21.
 
 #[tokio::test]
 async fn one_line_of_curl_is_stored() {
-    let setup = Setup::new("");
+    let setup = Setup::in_company("");
     let daemon = setup.start().await;
     let token = fs::read_to_string(setup.state().join("admin-token")).unwrap();
     let url = format!("http://{}/api/v1/push", daemon.address);
@@ -40,7 +40,7 @@ async fn one_line_of_curl_is_stored() {
 
 #[tokio::test]
 async fn a_token_writes_for_its_server_alone() {
-    let setup = Setup::new("");
+    let setup = Setup::in_company("");
     let daemon = setup.start().await;
     let socket = setup.state().join("control.sock");
     let added =
@@ -69,7 +69,7 @@ async fn a_token_writes_for_its_server_alone() {
 
 #[tokio::test]
 async fn limits_are_named_by_their_key() {
-    let setup = Setup::new(
+    let setup = Setup::in_company(
         "[ingest]\nmax_servers = 1\nmax_series_per_server = 2\nmax_samples_per_second = 1\n",
     );
     let daemon = setup.start().await;
@@ -97,7 +97,7 @@ async fn limits_are_named_by_their_key() {
 #[tokio::test]
 async fn a_rule_on_what_only_a_script_pushes_tells_people_and_silence_is_no_incident() {
     let sink = Sink::start().await;
-    let setup = Setup::new(&format!(
+    let setup = Setup::in_company(&format!(
         "[contact.ops]\nwebhook = [\"{}\"]\n\n[[route]]\nnotify = [\"ops\"]\n\n\
          [[rule]]\nname = \"queue\"\nmetric = \"queue_length\"\ncritical = {{ above = 100 }}\n",
         sink.url("/hook"),
@@ -139,7 +139,7 @@ async fn a_rule_on_what_only_a_script_pushes_tells_people_and_silence_is_no_inci
 
 #[tokio::test]
 async fn another_value_of_an_instant_that_is_stored_is_not_shown_beside_what_is_new() {
-    let setup = Setup::new("");
+    let setup = Setup::in_company("");
     let mut daemon = setup.start().await;
     let token = setup.admin_token();
     let at = now_ms();
@@ -168,7 +168,7 @@ async fn another_value_of_an_instant_that_is_stored_is_not_shown_beside_what_is_
 
 #[tokio::test]
 async fn a_clock_that_was_ahead_and_is_set_right_holds_nothing_up() {
-    let setup = Setup::new("");
+    let setup = Setup::in_company("");
     let daemon = setup.start().await;
     let token = setup.admin_token();
     let say = async |value: u32, at: i64| {
@@ -200,7 +200,7 @@ async fn server(daemon: &Daemon, name: &str) -> Value {
 #[tokio::test]
 async fn a_stream_whose_pace_is_known_has_holes_and_each_has_its_reason() {
     const UNEXPLAINED: &str = "no sample was received";
-    let setup = Setup::new("[[server]]\nname = \"hub\"\n");
+    let setup = Setup::in_company("[[server]]\nname = \"hub\"\n");
     let mut daemon = setup.start().await;
     let token = fs::read_to_string(setup.state().join("admin-token")).unwrap();
     let token = token.trim();
@@ -247,7 +247,7 @@ async fn a_stream_whose_pace_is_known_has_holes_and_each_has_its_reason() {
 
 #[tokio::test]
 async fn a_server_that_was_renamed_or_removed_leaves_its_history_and_says_why_it_ends() {
-    let setup = Setup::new("");
+    let setup = Setup::in_company("");
     let daemon = setup.start().await;
     let socket = setup.state().join("control.sock");
     let change = async |method, path: &str, body: &'static str| {

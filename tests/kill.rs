@@ -35,7 +35,7 @@ type Served = BTreeMap<(String, i64), u64>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_served_survives_kill_9_and_no_host_outlives_the_daemon() {
-    let setup = Setup::new(CONFIG);
+    let setup = Setup::in_company(CONFIG);
     let mut random = Rng::with_seed(SEED);
     let (answers, stream) = (Recorder::default(), Recorder::default());
     let (mut slowest_start, mut slowest_end) = (Duration::ZERO, Duration::ZERO);

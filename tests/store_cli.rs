@@ -26,7 +26,7 @@ const SERIES: usize = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_under_load_has_everything_that_was_acknowledged_before() {
-    let setup = Setup::new(CONFIG);
+    let setup = Setup::in_company(CONFIG);
     let mut daemon = setup.start().await;
     let added = run(&setup, &["server", "add", "web-9"], &setup.state()).await;
     assert_eq!(added.code, Some(0), "{added:?}");
@@ -123,7 +123,7 @@ async fn stored(setup: &Setup, arguments: &[&str]) -> Acknowledged {
 
 #[tokio::test]
 async fn what_is_exported_is_imported_and_exported_the_same() {
-    let setup = Setup::new("[[server]]\nname = \"here\"\n");
+    let setup = Setup::in_company("[[server]]\nname = \"here\"\n");
     let (first, second, third) =
         (setup.folder().join("a"), setup.folder().join("b"), setup.folder().join("c"));
     let file = |name: &str| setup.folder().join(name).to_str().unwrap().to_owned();

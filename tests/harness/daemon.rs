@@ -5,7 +5,6 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -21,8 +20,9 @@ use crate::{
     wait_for,
 };
 
-/// Several promises are about time; such a scenario has the machine to itself. Those that mostly wait share it.
-static MACHINE: RwLock<()> = RwLock::new(());
+/// Several promises are about time; such a scenario has the machine to itself. Those that mostly wait share it. As
+/// several test programs may run at a time, the turn is a lock of this file, which stands beside the program.
+const MACHINE: &str = "scenarios.lock";
 
 /// A folder, a port, a configuration: where daemons of one scenario run, one after the other.
 pub struct Setup {
@@ -34,8 +34,8 @@ pub struct Setup {
     within: Vec<String>,
     /// Whether they are asked by their control socket.
     by_control: bool,
-    _alone: Option<RwLockWriteGuard<'static, ()>>,
-    _shared: Option<RwLockReadGuard<'static, ()>>,
+    /// Its turn, which ends as this is closed.
+    _turn: Option<File>,
 }
 
 /// A running daemon. Dropping it kills it; its plugin hosts then end by themselves.
@@ -67,15 +67,17 @@ impl Setup {
     /// A fresh folder with `config` in its configuration file, and a free port. No other scenario runs until it is
     /// dropped.
     pub fn new(config: &str) -> Self {
-        let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
-        Self { _alone: Some(alone), ..Self::prepare(config) }
+        let turn = machine();
+        turn.lock().unwrap();
+        Self { _turn: Some(turn), ..Self::prepare(config) }
     }
 
     /// The same for a scenario that bears others of its kind beside it: it mostly waits, and what it promises of time
     /// holds on a busy machine.
     pub fn in_company(config: &str) -> Self {
-        let shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
-        Self { _shared: Some(shared), ..Self::prepare(config) }
+        let turn = machine();
+        turn.lock_shared().unwrap();
+        Self { _turn: Some(turn), ..Self::prepare(config) }
     }
 
     /// Another one in the same scenario: `self` has the turn for both, and must outlive it.
@@ -95,8 +97,7 @@ impl Setup {
             environment: Vec::new(),
             within: Vec::new(),
             by_control: false,
-            _alone: None,
-            _shared: None,
+            _turn: None,
         };
         setup.configure(config);
         setup
@@ -335,6 +336,11 @@ impl Finished {
 /// The folder of the whole project.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The file whose lock is the turn on this machine; each opening is a lock of its own.
+fn machine() -> File {
+    File::options().create(true).append(true).open(built(MACHINE)).unwrap()
 }
 
 /// The program: `$BARTIZAN_BIN`, or what cargo built beside this test in the same profile.

@@ -91,7 +91,7 @@ export const en = {
     empty: 'No data in this range',
     since: (when: string) => `collected since ${when}`,
     raw: (interval: string) => `every ${interval}`,
-    resolution: (each: string, samples: number) => `${each} average of ${samples}`,
+    resolution: (each: string) => `${each} average`,
     band: 'band: minimum to maximum',
     now: 'now',
     last: 'last',

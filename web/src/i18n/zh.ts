@@ -89,7 +89,7 @@ export const zh: Dictionary = {
     empty: '该时间范围内没有数据',
     since: (when) => `自 ${when} 开始采集`,
     raw: (interval) => `每 ${interval} 一点`,
-    resolution: (each, samples) => `${each} 平均（${samples} 个采样）`,
+    resolution: (each) => `${each} 平均`,
     band: '色带：最小到最大',
     now: '当前',
     last: '最后',
