@@ -1,8 +1,8 @@
 //! What the store costs: CPU and bytes per sample, answers, reopening.
 //!
-//! `cargo bench -p bartizan --bench store` prints figures and asserts nothing. The
-//! samples are a recorded trace (`tests/bench/data/`); a fleet is made of copies
-//! that start at different rows.
+//! `cargo bench -p bartizan --bench store` prints figures and asserts nothing; behind `--`, `ingest`, `queries` and
+//! `arrivals` are parts of it. The samples are a recorded trace (`tests/bench/data/`); a fleet is made of copies that
+//! start at different rows.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops")]
 
@@ -28,14 +28,25 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    let parts: Vec<String> =
+        std::env::args().skip(1).filter(|part| !part.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|named| named == part);
     let mut trace = read_trace();
-    ingest("all series of one machine", &trace, 20).await;
+    if wanted("ingest") {
+        ingest("all series of one machine", &trace, 20).await;
+    }
     trace.sort_by_key(|column| std::cmp::Reverse(changes(column)));
-    trace.truncate(60);
-    ingest("60 liveliest series", &trace, 100).await;
-    queries(&trace).await;
-    arrivals(100, 1000).await;
-    arrivals(2000, 50).await;
+    if wanted("ingest") {
+        ingest("60 liveliest series", &trace[..60], 100).await;
+    }
+    if wanted("queries") {
+        queries(&trace[..60]).await;
+        queries_of_arrivals(&trace[..100]).await;
+    }
+    if wanted("arrivals") {
+        arrivals(100, 1000).await;
+        arrivals(2000, 50).await;
+    }
 }
 
 /// Copies of the trace as fast as they are taken, sealed at full blocks.
@@ -189,6 +200,30 @@ async fn queries(trace: &[Column]) {
         ("1 series × 24 h, 1,000 points", one, 24 * hour, Some(1000)),
     ] {
         ask(&bench, title, &question(of, to_ms, range_ms, points)).await;
+    }
+    bench.stop().await;
+}
+
+/// An hour that came as a sender catches up: requests of 2,000 samples, each of ten series and 200 instants, so that
+/// one instant comes in as many pieces as there are tens of series.
+async fn queries_of_arrivals(trace: &[Column]) {
+    let bench = Bench::start(lasting()).await;
+    let hour = 3600;
+    for start in (0..hour).step_by(200) {
+        for columns in trace.chunks(10) {
+            let frames = (start..start + 200)
+                .map(|second| frame(&bench, columns, 0, START_MS + 1000 * second as i64, second));
+            let batch = Batch { frames: frames.collect(), gaps: Vec::new() };
+            bench.port.arrive(batch).await.unwrap();
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    println!("queries on {} samples that came in pieces", bench.reader.stats().samples);
+    let to_ms = START_MS + hour as i64 * 1000;
+    for (title, points) in
+        [("100 series × 1 h, 360 points", Some(360)), ("100 series × 1 h, every sample", None)]
+    {
+        ask(&bench, title, &question(None, to_ms, 3_600_000, points)).await;
     }
     bench.stop().await;
 }

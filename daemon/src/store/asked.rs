@@ -6,6 +6,7 @@ use super::{
     StoreError,
     messages::{Query, Stat},
     points::{Points, Shape, up_to},
+    rollup_codec::Fields,
     segment::SegmentFacts,
     shared::Shared,
     tier::Tier,
@@ -22,6 +23,8 @@ pub(super) struct Asked {
     /// The coarsest tier that is read.
     pub(super) tier: Tier,
     pub(super) shape: Shape,
+    /// What is needed of rollups.
+    pub(super) fields: Fields,
     pub(super) points: Points,
 }
 
@@ -99,7 +102,10 @@ impl Asked {
             rate: series.kind == Kind::Counter && !query.raw,
             p95: tier == Tier::Raw && query.stats.contains(&Stat::P95),
         };
-        Self { id, series, tier, shape, points: Points::new(shape) }
+        // A gauge's last value shows nowhere else.
+        let ends = series.kind == Kind::Counter || query.stats.contains(&Stat::Last);
+        let fields = Fields { spread: series.kind == Kind::Gauge || shape.rate, ends };
+        Self { id, series, tier, shape, fields, points: Points::new(shape) }
     }
 
     /// The same series, to be read from another tier.
@@ -110,8 +116,8 @@ impl Asked {
     /// The same series with the percentiles of its buckets, which raw samples alone know.
     pub(super) fn percentiles(&self) -> Self {
         let shape = Shape { p95: true, ..self.shape };
-        let (id, series, tier) = (self.id, self.series.clone(), Tier::Raw);
-        Self { id, series, tier, shape, points: Points::new(shape) }
+        let (id, series, tier, fields) = (self.id, self.series.clone(), Tier::Raw, self.fields);
+        Self { id, series, tier, shape, fields, points: Points::new(shape) }
     }
 
     /// Whether a segment holds some of it that no coarser one does.

@@ -1,7 +1,7 @@
 //! What of several segments belongs together, so that it can be written as one.
 //!
 //! A piece is what one segment has of the series of a collector for one stretch: its columns share their times. Pieces
-//! that have a series in common are a family, mostly a collector; pieces of a family that are written as one are a run.
+//! that have a series in common are a family, mostly a collector.
 //! Reading is strict: what is damaged is an error that names its segment.
 
 use std::{
@@ -13,6 +13,7 @@ use super::{
     StoreError,
     codec::{Effort, ROWS_MAX},
     rollup::{Rollup, fold},
+    rollup_codec::Fields,
     sealing::shortest,
     segment::{Entry, GroupColumn, SegmentFacts, SegmentWriter},
     segment_read::Segment,
@@ -31,31 +32,18 @@ pub(super) struct Sources {
     tables: Vec<Table>,
     tier: Tier,
     catalog: Arc<Catalog>,
-    /// The times of the pieces of the run that is being read.
-    times: Vec<Vec<i64>>,
-    run: Option<(usize, usize)>,
 }
 
 /// The columns of one segment that share their times, by series.
 #[derive(Debug, Clone)]
-struct Piece {
-    source: usize,
-    entries: Vec<Entry>,
-    first_ms: i64,
-    last_ms: i64,
-    rows: usize,
+pub(super) struct Piece {
+    pub(super) source: usize,
+    pub(super) entries: Vec<Entry>,
+    pub(super) first_ms: i64,
 }
 
-/// All pieces by family, each in the order of time.
-pub(super) struct Pieces(Vec<Vec<Piece>>);
-
-/// Pieces of one family that are written as one.
-pub(super) struct Run<'a> {
-    number: (usize, usize),
-    pieces: &'a [Piece],
-    /// The series that any of them has, in order.
-    pub(super) series: Vec<SeriesId>,
-}
+/// Pieces that have a series in common, in the order of time.
+pub(super) type Family = Vec<Piece>;
 
 impl Sources {
     /// Opens segments of one tier.
@@ -69,8 +57,7 @@ impl Sources {
             segments.push(segment);
         }
         let tier = facts.first().map_or(Tier::Raw, |facts| facts.tier);
-        let (catalog, times, run) = (shared.catalog.clone(), Vec::new(), None);
-        Ok(Self { segments, tables, tier, catalog, times, run })
+        Ok(Self { segments, tables, tier, catalog: shared.catalog.clone() })
     }
 
     /// What the new segment says of itself: the series and ends of all.
@@ -97,33 +84,58 @@ impl Sources {
         }
     }
 
-    /// Adds what a run has of one series to what is written, as `tier` has it.
-    pub(super) fn add_column(
-        &mut self,
+    /// The times of each piece of a family.
+    pub(super) fn times(&self, family: &Family) -> Result<Vec<Vec<i64>>, Broken> {
+        let times = family.iter().map(|piece| {
+            let segment = &self.segments[piece.source];
+            segment.times(&piece.entries[0]).map_err(|error| (segment.facts().id, error))
+        });
+        times.collect()
+    }
+
+    /// Adds the samples of one series to what is written, in these rows.
+    pub(super) fn add_samples(
+        &self,
         writer: &mut SegmentWriter,
-        run: &Run<'_>,
         series: SeriesId,
+        pieces: &[(&Piece, &[i64])],
+        rows: &[i64],
+    ) -> Result<(), Broken> {
+        let mut samples = Vec::new();
+        for (piece, times) in pieces {
+            samples.extend(self.samples(piece, series, times)?);
+        }
+        // Lanes may have taken turns, and what was read back from a damaged log may be there twice.
+        samples.sort_by_key(|(at_ms, _)| *at_ms);
+        samples.dedup_by_key(|(at_ms, _)| *at_ms);
+        let mut rest = &samples[..];
+        for rows in rows.chunks(ROWS_MAX) {
+            let end = rows.last().map_or(0, |last| rest.partition_point(|(at, _)| at <= last));
+            let (within, after) = rest.split_at(end);
+            rest = after;
+            let mut row = 0;
+            let mut column = GroupColumn { series, rows: Vec::new(), values: Vec::new() };
+            for (at_ms, value) in within {
+                row += rows[row..].partition_point(|time| time < at_ms);
+                column.rows.push(row as u16);
+                column.values.push(*value);
+            }
+            writer.add_column(rows, &column, Effort::Settled);
+        }
+        Ok(())
+    }
+
+    /// Adds the rollups of one series to what is written, as `tier` has them.
+    pub(super) fn add_rollups(
+        &self,
+        writer: &mut SegmentWriter,
+        series: SeriesId,
+        pieces: &[(&Piece, &[i64])],
         tier: Tier,
     ) -> Result<(), Broken> {
-        self.read_times(run)?;
-        if tier == Tier::Raw {
-            let mut joined = GroupColumn { series, rows: Vec::new(), values: Vec::new() };
-            let mut first_row = 0;
-            for (piece, times) in run.pieces.iter().zip(&self.times) {
-                let mut row = 0;
-                for (at_ms, value) in self.samples(piece, series, times)? {
-                    row += times[row..].partition_point(|time| *time < at_ms);
-                    joined.rows.push((first_row + row) as u16);
-                    joined.values.push(value);
-                }
-                first_row += times.len();
-            }
-            writer.add_column(&self.times.concat(), &joined, Effort::Settled);
-            return Ok(());
-        }
         let kind = self.catalog.get(series).map_or(Kind::Gauge, |series| series.kind);
         let mut parts = Vec::new();
-        for (piece, times) in run.pieces.iter().zip(&self.times) {
+        for (piece, times) in pieces {
             parts.extend(self.rollups(piece, series, times, kind)?);
         }
         parts.sort_by_key(|part| part.first_ms);
@@ -135,28 +147,19 @@ impl Sources {
         Ok(())
     }
 
-    fn read_times(&mut self, run: &Run<'_>) -> Result<(), Broken> {
-        if self.run != Some(run.number) {
-            let read = run.pieces.iter().map(|piece| {
-                let segment = &self.segments[piece.source];
-                segment.times(&piece.entries[0]).map_err(|error| (segment.facts().id, error))
-            });
-            self.times = read.collect::<Result<_, _>>()?;
-            self.run = Some(run.number);
-        }
-        Ok(())
-    }
-
     fn samples(
         &self,
         piece: &Piece,
         series: SeriesId,
         times: &[i64],
     ) -> Result<Vec<(i64, f64)>, Broken> {
-        let Some(entry) = piece.entry(series) else { return Ok(Vec::new()) };
         let segment = &self.segments[piece.source];
-        let samples = segment.values(entry, times);
-        samples.map_err(|error| (segment.facts().id, error))
+        let mut samples = Vec::new();
+        for entry in piece.entries_of(series) {
+            let read = segment.values(entry, times);
+            samples.extend(read.map_err(|error| (segment.facts().id, error))?);
+        }
+        Ok(samples)
     }
 
     fn rollups(
@@ -167,10 +170,13 @@ impl Sources {
         kind: Kind,
     ) -> Result<Vec<Rollup>, Broken> {
         if self.tier != Tier::Raw {
-            let Some(entry) = piece.entry(series) else { return Ok(Vec::new()) };
             let segment = &self.segments[piece.source];
-            let rollups = segment.rollups(entry, times);
-            return rollups.map_err(|error| (segment.facts().id, error));
+            let mut rollups = Vec::new();
+            for entry in piece.entries_of(series) {
+                let read = segment.rollups(entry, times, Fields::ALL);
+                rollups.extend(read.map_err(|error| (segment.facts().id, error))?);
+            }
+            return Ok(rollups);
         }
         let interval_ms = shortest(times).unwrap_or(1);
         let samples = self.samples(piece, series, times)?.into_iter();
@@ -178,8 +184,8 @@ impl Sources {
     }
 }
 
-/// The pieces of all sources.
-pub(super) fn pieces_of(sources: &Sources) -> Result<Pieces, Broken> {
+/// The pieces of all sources, by family.
+pub(super) fn families_of(sources: &Sources) -> Result<Vec<Family>, Broken> {
     let mut pieces = Vec::new();
     for (source, segment) in sources.segments.iter().enumerate() {
         let facts = segment.facts();
@@ -187,16 +193,15 @@ pub(super) fn pieces_of(sources: &Sources) -> Result<Pieces, Broken> {
         entries.sort_unstable_by_key(|entry| (entry.times.at, entry.series));
         for of_piece in entries.chunk_by(|one, other| one.times == other.times) {
             let times = segment.times(&of_piece[0]).map_err(|error| (facts.id, error))?;
-            let (Some(&first_ms), Some(&last_ms)) = (times.first(), times.last()) else { continue };
-            let rows = times.len();
-            pieces.push(Piece { source, entries: of_piece.to_vec(), first_ms, last_ms, rows });
+            let Some(&first_ms) = times.first() else { continue };
+            pieces.push(Piece { source, entries: of_piece.to_vec(), first_ms });
         }
     }
-    Ok(Pieces(families(pieces)))
+    Ok(families(pieces))
 }
 
 /// Puts together the pieces that have a series in common, directly or by way of others.
-fn families(pieces: Vec<Piece>) -> Vec<Vec<Piece>> {
+fn families(pieces: Vec<Piece>) -> Vec<Family> {
     // Each piece points to one of its family, and that to another, up to one that points to itself.
     let mut leads: Vec<usize> = (0..pieces.len()).collect();
     let mut of_series: HashMap<SeriesId, usize> = HashMap::new();
@@ -229,33 +234,10 @@ fn lead(leads: &mut [usize], piece: usize) -> usize {
 }
 
 impl Piece {
-    fn entry(&self, series: SeriesId) -> Option<&Entry> {
-        let at = self.entries.binary_search_by_key(&series, |entry| entry.series).ok()?;
-        self.entries.get(at)
-    }
-}
-
-impl Pieces {
-    /// What is written as one, in a segment of `tier`: of samples no more than a block holds, and none out of order;
-    /// of rollups all of a family, since what stands in the same stretch becomes one.
-    pub(super) fn runs(&self, tier: Tier) -> impl Iterator<Item = Run<'_>> {
-        self.0.iter().enumerate().flat_map(move |(family, pieces)| {
-            let mut rows = 0;
-            let belong = move |one: &Piece, other: &Piece| {
-                rows = if rows == 0 { one.rows } else { rows };
-                let follows = one.last_ms < other.first_ms && rows + other.rows <= ROWS_MAX;
-                let is_one = tier != Tier::Raw || follows;
-                rows = if is_one { rows + other.rows } else { 0 };
-                is_one
-            };
-            let runs = pieces.chunk_by(belong).enumerate();
-            runs.map(move |(run, pieces)| {
-                let all = pieces.iter().flat_map(|piece| &piece.entries);
-                let mut series: Vec<SeriesId> = all.map(|entry| entry.series).collect();
-                series.sort_unstable();
-                series.dedup();
-                Run { number: (family, run), pieces, series }
-            })
-        })
+    /// What it has of a series: more than one entry where lanes that stand at the same times share it.
+    fn entries_of(&self, series: SeriesId) -> &[Entry] {
+        let first = self.entries.partition_point(|entry| entry.series < series);
+        let end = self.entries.partition_point(|entry| entry.series <= series);
+        &self.entries[first..end]
     }
 }

@@ -11,7 +11,7 @@ pub struct Point {
     pub min: f64,
     /// The largest.
     pub max: f64,
-    /// The last of them; where rates are answered, what the counter itself stood at.
+    /// The last of them, known where it was asked for; where rates are answered, what the counter itself stood at.
     pub last: f64,
     /// Their sum; where rates are answered, what the counter grew by.
     pub sum: f64,

@@ -33,6 +33,8 @@ pub(super) struct Points {
     shape: Shape,
     rate: Option<Rate>,
     bucket: Bucket,
+    /// Where the stretch of the bucket ends.
+    turns_ms: i64,
     points: Vec<Point>,
     /// Time of the newest sample that is too old to be of use.
     before_ms: Option<i64>,
@@ -46,7 +48,6 @@ pub(super) struct Points {
     last_interval_ms: u32,
     /// Stretches of more than three intervals between two samples.
     holes: Vec<(i64, i64)>,
-    disordered: bool,
 }
 
 impl Shape {
@@ -100,6 +101,7 @@ impl Points {
             shape,
             rate: None,
             bucket: Bucket::new(shape.rate, shape.p95),
+            turns_ms: i64::MIN,
             points: Vec::new(),
             before_ms: None,
             first_ms: None,
@@ -108,7 +110,6 @@ impl Points {
             first_interval_ms: shape.interval_ms,
             last_interval_ms: shape.interval_ms,
             holes: Vec::new(),
-            disordered: false,
         }
     }
 
@@ -164,7 +165,6 @@ impl Points {
     /// reaches into what was before; nothing if it is of no use.
     fn arrive(&mut self, first_ms: i64, last_ms: i64, interval_ms: u32) -> Option<(u32, bool)> {
         if first_ms >= self.shape.to_ms || self.begun_ms.is_some_and(|begun| first_ms <= begun) {
-            self.disordered |= self.begun_ms.is_some_and(|begun| first_ms < begun);
             return None;
         }
         if last_ms < self.shape.needed_from_ms() {
@@ -198,14 +198,14 @@ impl Points {
 
     /// Goes on to the bucket of `at_ms`.
     fn turn(&mut self, at_ms: i64) {
+        if at_ms < self.turns_ms {
+            return;
+        }
         // Buckets stand on the clock, so that they stay the same from one question to the next.
-        let into_ms = self.shape.bucket_ms.map_or(0, |width| at_ms.rem_euclid(width));
-        self.points.extend(self.bucket.turn(at_ms - into_ms));
-    }
-
-    /// Whether something came behind what is newer, so that it was left out.
-    pub(super) fn is_disordered(&self) -> bool {
-        self.disordered
+        let width_ms = self.shape.bucket_ms.unwrap_or(1);
+        let from_ms = at_ms.saturating_sub(at_ms.rem_euclid(width_ms));
+        self.turns_ms = from_ms.saturating_add(width_ms);
+        self.points.extend(self.bucket.turn(from_ms));
     }
 
     /// There is a sample at `at_ms`, too old to be of use.

@@ -108,7 +108,7 @@ fn add_percentiles(answer: &mut SeriesAnswer, of_raw: Asked) {
 
 /// The answer of a series that everything has been fed to.
 fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> SeriesAnswer {
-    let Asked { id, series, tier, shape, points } = asked;
+    let Asked { id, series, tier, shape, points, .. } = asked;
     let nothing = Recent::default();
     let recent = sources.recent.get(&series.collector).unwrap_or(&nothing);
     let interval_ms = i64::from(series.interval_ms).max(1);

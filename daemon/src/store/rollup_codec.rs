@@ -104,30 +104,48 @@ fn expected_cover(of_counter: bool, first_ms: i64, last_ms: i64) -> f64 {
     if of_counter { last_ms.saturating_sub(first_ms) as f64 } else { 0.0 }
 }
 
+/// Which fields of rollups are read beside their times and counts: each column takes its time. The others are NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fields {
+    /// Least, greatest and sum; a counter's rates and increase.
+    pub(super) spread: bool,
+    /// First and last.
+    pub(super) ends: bool,
+}
+
+impl Fields {
+    /// All there are.
+    pub(super) const ALL: Self = Self { spread: true, ends: true };
+}
+
 /// Reads what [`put_rollups`] wrote for rollups that start at `starts`.
-pub(super) fn read_rollups(bytes: &[u8], starts: &[i64]) -> Option<Vec<Rollup>> {
+pub(super) fn read_rollups(bytes: &[u8], starts: &[i64], fields: Fields) -> Option<Vec<Rollup>> {
     let mut input = Input::new(bytes);
     let flags = input.u8()?;
     let of_counter = flags & COUNTER != 0;
-    let mut column = || {
+    let mut column = |is_needed: bool| {
         let length = input.count()?;
-        read_values(input.take(length)?, starts.len())
+        let bytes = input.take(length)?;
+        if is_needed { read_values(bytes, starts.len()) } else { Some(Vec::new()) }
     };
-    let (first_ms, last_ms, interval_ms) = (column()?, column()?, column()?);
-    let (missing, uncovered) = (column()?, column()?);
-    let (min, max, sum) = (column()?, column()?, column()?);
-    let first = if of_counter { column()? } else { vec![0.0; starts.len()] };
-    let last = column()?;
+    let (first_ms, last_ms, interval_ms) = (column(true)?, column(true)?, column(true)?);
+    let (missing, uncovered) = (column(true)?, column(true)?);
+    let Fields { spread, ends } = fields;
+    // Where a counter ends is told from its increase.
+    let (min, max, sum) = (column(spread)?, column(spread)?, column(spread || ends)?);
+    let first = if of_counter { column(ends)? } else { vec![0.0; starts.len()] };
+    let last = column(ends)?;
+    let read = |column: &[f64], row: usize| column.get(row).copied().unwrap_or(f64::NAN);
     let mut before = 0.0;
     let rollups = starts.iter().enumerate().map(|(row, &start_ms)| {
         let (first_ms, last_ms) = (first_ms[row] as i64, last_ms[row] as i64);
         let (first_ms, last_ms) =
             (start_ms.saturating_add(first_ms), start_ms.saturating_add(last_ms));
         let interval_ms = interval_ms[row] as u32;
-        let (mut first, mut last) = (first[row], last[row]);
+        let (mut first, mut last, sum) = (read(&first, row), read(&last, row), read(&sum, row));
         if of_counter && flags & PLAIN == 0 {
             first += before;
-            last += first + sum[row];
+            last += first + sum;
             before = last;
         }
         Rollup {
@@ -137,9 +155,9 @@ pub(super) fn read_rollups(bytes: &[u8], starts: &[i64]) -> Option<Vec<Rollup>> 
             interval_ms,
             count: (expected_count(first_ms, last_ms, interval_ms) - missing[row]) as u64,
             covered_ms: (expected_cover(of_counter, first_ms, last_ms) - uncovered[row]) as i64,
-            min: min[row],
-            max: max[row],
-            sum: sum[row],
+            min: read(&min, row),
+            max: read(&max, row),
+            sum,
             first,
             last,
         }
@@ -188,12 +206,14 @@ mod tests {
             let starts: Vec<i64> = rollups.iter().map(|rollup| rollup.start_ms).collect();
             let bytes = bytes_of(kind, &rollups);
             assert!(bytes.len() < 1440 * 8, "{kind:?}: {} bytes", bytes.len());
-            for (one, other) in rollups.iter().zip(read_rollups(&bytes, &starts).unwrap()) {
+            for (one, other) in
+                rollups.iter().zip(read_rollups(&bytes, &starts, Fields::ALL).unwrap())
+            {
                 assert!((one.sum - other.sum).abs() <= one.sum * 1e-11);
                 assert_eq!(Rollup { sum: 0.0, ..*one }, Rollup { sum: 0.0, ..other });
             }
             for cut in 0..bytes.len() {
-                assert_eq!(read_rollups(&bytes[..cut], &starts), None);
+                assert_eq!(read_rollups(&bytes[..cut], &starts, Fields::ALL), None);
             }
         }
     }
@@ -205,7 +225,7 @@ mod tests {
             let samples = odd.iter().zip(0..).map(|(value, row)| (row * 20_000, *value));
             let rollups = fold_samples(kind, 60_000, 20_000, samples);
             let starts: Vec<i64> = rollups.iter().map(|rollup| rollup.start_ms).collect();
-            let back = read_rollups(&bytes_of(kind, &rollups), &starts).unwrap();
+            let back = read_rollups(&bytes_of(kind, &rollups), &starts, Fields::ALL).unwrap();
             for (one, other) in rollups.iter().zip(back) {
                 assert_eq!(one.last.to_bits(), other.last.to_bits());
                 assert_eq!((one.first_ms, one.last_ms), (other.first_ms, other.last_ms));

@@ -15,7 +15,10 @@
 //! A reader believes nothing that has not passed its checksum. Version 1 had no tiers, no flags, and a footer whose
 //! checksum covered itself alone.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+};
 
 use super::{
     StoreError,
@@ -42,6 +45,8 @@ pub(super) const FOOTER: usize = 72;
 pub(super) const ENTRY: usize = 32;
 /// A segment is closed when it reaches this size: places in it are 32 bits.
 pub(super) const SEGMENT_MAX: u64 = 1 << 30;
+/// So many columns of times are known to have been written: a day's, once a second, has 22.
+const TIMES_MOST: usize = 32;
 /// Milliseconds of a day.
 pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -112,8 +117,8 @@ pub(super) struct SegmentWriter {
     facts: SegmentFacts,
     header: [u8; HEADER],
     entries: Vec<Entry>,
-    /// The times that were written last, and where they stand.
-    times: Option<(Vec<i64>, Place)>,
+    /// The times that were written last, and where they stand, the newest at the end.
+    times: VecDeque<(Vec<i64>, Place)>,
     /// Bytes not yet written, and how many stand before them.
     pending: Vec<u8>,
     written: u64,
@@ -195,7 +200,7 @@ impl SegmentWriter {
         }
         let file = File::create(&draft).map_err(StoreError::file("make segment", &draft))?;
         let header = header(&facts, store);
-        let (entries, pending, times) = (Vec::new(), header.to_vec(), None);
+        let (entries, pending, times) = (Vec::new(), header.to_vec(), VecDeque::new());
         Ok(Self { file, draft, path, facts, header, entries, times, pending, written: 0 })
     }
 
@@ -206,8 +211,7 @@ impl SegmentWriter {
         }
     }
 
-    /// Adds the values of one series, which stand in rows of `times`. Series that share their times come one after
-    /// another.
+    /// Adds the values of one series, which stand in rows of `times`. Series that share their times come close together.
     pub(super) fn add_column(&mut self, times: &[i64], column: &GroupColumn, effort: Effort) {
         let ends = column.rows.first().zip(column.rows.last());
         let ends =
@@ -248,16 +252,19 @@ impl SegmentWriter {
         self.entries.push(Entry { series, first, last, times, values });
     }
 
-    /// Where the times stand, which are written unless they are the same as before.
+    /// Where the times stand, which are written unless they were not long ago.
     fn times(&mut self, times: &[i64]) -> Place {
-        if let Some((_, place)) = self.times.as_ref().filter(|(before, _)| *before == times) {
+        if let Some((_, place)) = self.times.iter().rev().find(|(before, _)| *before == times) {
             return *place;
         }
         let place = self.put(|out| {
             put_u64(out, times.len() as u64);
             put_times(out, times);
         });
-        self.times = Some((times.to_vec(), place));
+        if self.times.len() == TIMES_MOST {
+            self.times.pop_front();
+        }
+        self.times.push_back((times.to_vec(), place));
         place
     }
 

@@ -9,8 +9,9 @@ use super::{
     StoreError,
     codec::{ROWS_MAX, read_times, read_values},
     disk::File,
+    index::Index,
     rollup::Rollup,
-    rollup_codec::read_rollups,
+    rollup_codec::{Fields, read_rollups},
     segment::{
         ENTRY, Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION,
         VERSION_LEAST, checksum, footer_checksum,
@@ -24,7 +25,7 @@ use crate::series::SeriesId;
 /// No column or table is longer; a greater length is a damage.
 const PLACE_MAX: u32 = 64 << 20;
 /// So much of the index is read in one piece where all of it is read.
-const ENTRIES_AT_ONCE: usize = 2048;
+const ENTRIES_AT_ONCE: u64 = 2048;
 
 /// An open segment whose header and footer have been checked.
 #[derive(Debug)]
@@ -34,8 +35,9 @@ pub(super) struct Segment {
     facts: SegmentFacts,
     version: u16,
     table: Place,
-    index: u64,
-    entries: u64,
+    /// Where its index begins, and how many entries that has.
+    pub(super) index: u64,
+    pub(super) entries: u64,
 }
 
 impl Segment {
@@ -94,28 +96,15 @@ impl Segment {
         table.ok_or_else(|| self.damaged("its table is damaged"))
     }
 
+    /// Its index, to be searched.
+    pub(super) fn index(&self) -> Index<'_> {
+        Index::new(self)
+    }
+
     /// Where the values of a series stand, oldest first, and whether part of the
     /// index could not be read.
     pub(super) fn find(&self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {
-        let (mut low, mut high) = (0, self.entries);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.entry(middle)? {
-                Some(entry) if entry.series < series => low = middle + 1,
-                Some(_) => high = middle,
-                // A search cannot step over a damage; reading everything can.
-                None => return self.find_one_by_one(series),
-            }
-        }
-        let mut found = Vec::new();
-        for at in low..self.entries {
-            match self.entry(at)? {
-                Some(entry) if entry.series == series => found.push(entry),
-                Some(_) => break,
-                None => return self.find_one_by_one(series),
-            }
-        }
-        Ok((found, false))
+        self.index().find(series)
     }
 
     /// Times and values of an entry, as long as both are whole.
@@ -130,9 +119,14 @@ impl Segment {
     }
 
     /// The rollups of an entry, whose stretches begin at `starts`, as long as they are whole.
-    pub(super) fn rollups(&self, entry: &Entry, starts: &[i64]) -> Result<Vec<Rollup>, StoreError> {
+    pub(super) fn rollups(
+        &self,
+        entry: &Entry,
+        starts: &[i64],
+        fields: Fields,
+    ) -> Result<Vec<Rollup>, StoreError> {
         let bytes = self.read(entry.values)?;
-        let rollups = read_rollups(&bytes, starts);
+        let rollups = read_rollups(&bytes, starts, fields);
         rollups.ok_or_else(|| self.damaged("a column of rollups makes no sense"))
     }
 
@@ -150,15 +144,6 @@ impl Segment {
         (self.facts.time_of(entry.first), self.facts.time_of(entry.last))
     }
 
-    fn find_one_by_one(&self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {
-        let mut found = Vec::new();
-        for at in 0..self.entries {
-            found.extend(self.entry(at)?.filter(|entry| entry.series == series));
-        }
-        found.sort_unstable_by_key(|entry| entry.first);
-        Ok((found, true))
-    }
-
     /// Tells every entry of the index that is whole.
     pub(super) fn each_entry(&self, mut each: impl FnMut(&Entry)) -> Result<(), StoreError> {
         self.each_place(|_, entry| entry.iter().for_each(&mut each))
@@ -169,17 +154,23 @@ impl Segment {
         &self,
         mut each: impl FnMut(u64, Option<Entry>),
     ) -> Result<(), StoreError> {
-        let mut bytes = Vec::new();
-        for first in (0..self.entries).step_by(ENTRIES_AT_ONCE) {
-            let count = (self.entries - first).min(ENTRIES_AT_ONCE as u64);
-            bytes.resize(count as usize * ENTRY, 0);
+        for first in (0..self.entries).step_by(ENTRIES_AT_ONCE as usize) {
+            let bytes = self.entries_from(first, ENTRIES_AT_ONCE)?;
             let at = self.index + first * ENTRY as u64;
-            self.file.read_exact_at(&mut bytes, at).map_err(|error| self.failed(error))?;
             for (at, entry) in (at..).step_by(ENTRY).zip(bytes.chunks_exact(ENTRY)) {
                 each(at, read_entry(self.facts.id, at, entry));
             }
         }
         Ok(())
+    }
+
+    /// The bytes of `most` entries from the one of number `first` on, or of as many as there are.
+    pub(super) fn entries_from(&self, first: u64, most: u64) -> Result<Vec<u8>, StoreError> {
+        let count = self.entries.saturating_sub(first).min(most);
+        let mut bytes = vec![0; count as usize * ENTRY];
+        let at = self.index + first * ENTRY as u64;
+        self.file.read_exact_at(&mut bytes, at).map_err(|error| self.failed(error))?;
+        Ok(bytes)
     }
 
     /// The whole index; an error if any of it is damaged.
@@ -202,14 +193,6 @@ impl Segment {
         let table = Place { at: 0, length: 0 };
         let (version, index, entries) = (VERSION, 0, 0);
         Ok(Self { file, path: path.to_owned(), facts, version, table, index, entries })
-    }
-
-    /// An entry of the index; `None` if it is damaged.
-    fn entry(&self, number: u64) -> Result<Option<Entry>, StoreError> {
-        let at = self.index + number * ENTRY as u64;
-        let mut bytes = [0; ENTRY];
-        self.file.read_exact_at(&mut bytes, at).map_err(|error| self.failed(error))?;
-        Ok(read_entry(self.facts.id, at, &bytes))
     }
 
     fn read(&self, place: Place) -> Result<Vec<u8>, StoreError> {

@@ -10,7 +10,7 @@
 //!   sample counts once (see [`super::adopt`]).
 //! - A replaced segment is deleted when no question reads it any more, and the state is told after that.
 //! - A segment that cannot be read whole is left as it is, for whoever repairs it.
-//! - At most one series of one run of pieces is in memory.
+//! - At most one series of one run is in memory, and the times of one family.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -23,7 +23,8 @@ use std::{
 
 use super::{
     StoreError,
-    pieces::{Broken, Pieces, Sources, pieces_of},
+    pieces::{Broken, Family, Sources, families_of},
+    runs::runs_of,
     sealing::{discard, write_out},
     segment::{DAY_MS, SegmentFacts, SegmentWriter},
     settling::{Job, Terms, next_job},
@@ -155,8 +156,8 @@ impl Settler {
     }
 
     fn try_write(&self, job: &Job, stop: &AtomicBool) -> Result<SegmentFacts, Failure> {
-        let mut sources = Sources::open(&self.shared, job.sources())?;
-        let pieces = pieces_of(&sources)?;
+        let sources = Sources::open(&self.shared, job.sources())?;
+        let families = families_of(&sources)?;
         let (first, ids) = (&job.sources()[0], job.sources().iter().map(|facts| facts.id));
         let mut table = sources.table(&self.shared);
         let (tier, folded) = match job {
@@ -173,7 +174,7 @@ impl Settler {
             SegmentFacts::empty(self.shared.next_segment(), tier, tier.span_of(first.first_ms));
         let facts = SegmentFacts { folded, settled, ..facts };
         let mut writer = SegmentWriter::create(&self.shared.segment_folder(), facts, self.store)?;
-        let written = self.fill(&mut writer, &mut sources, &pieces, stop).and_then(|()| {
+        let written = self.fill(&mut writer, &sources, &families, stop).and_then(|()| {
             writer.close(&table);
             Ok(write_out(&self.shared, &mut writer)?)
         });
@@ -189,23 +190,38 @@ impl Settler {
     fn fill(
         &self,
         writer: &mut SegmentWriter,
-        sources: &mut Sources,
-        pieces: &Pieces,
+        sources: &Sources,
+        families: &[Family],
         stop: &AtomicBool,
     ) -> Result<(), Failure> {
         let tier = writer.facts().tier;
-        for run in pieces.runs(tier) {
-            for series in &run.series {
-                sources.add_column(writer, &run, *series, tier)?;
-                if writer.pending() > WRITE_BYTES {
-                    if stop.load(Ordering::Relaxed) {
-                        return Err(Failure::Stopped);
+        for family in families {
+            let times = sources.times(family)?;
+            for run in runs_of(family, &times, tier) {
+                for (series, pieces) in &run.columns {
+                    let of_piece = |number: &usize| (&family[*number], &times[*number][..]);
+                    let pieces: Vec<_> = pieces.iter().map(of_piece).collect();
+                    if tier == Tier::Raw {
+                        sources.add_samples(writer, *series, &pieces, &run.times)?;
+                    } else {
+                        sources.add_rollups(writer, *series, &pieces, tier)?;
                     }
-                    write_out(&self.shared, writer)?;
+                    self.go_on(writer, stop)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Writes what waits in memory once it is much, unless it is time to stop.
+    fn go_on(&self, writer: &mut SegmentWriter, stop: &AtomicBool) -> Result<(), Failure> {
+        if writer.pending() <= WRITE_BYTES {
+            return Ok(());
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::Stopped);
+        }
+        Ok(write_out(&self.shared, writer)?)
     }
 
     /// Shows a new segment in the place of its sources, or beside them; whether these were still there.

@@ -1,24 +1,12 @@
-//! Where the answer to a question stands, and one pass over it in order.
-//!
-//! Of one collector, what is in a segment that begins later is later, and the newest is in the heads; so each segment
-//! is opened once, and nothing has to be sorted. Where that shows not to hold, because a collector has lanes, the
-//! series is read again by [`Merge`].
+//! Where the answer to a question stands, for one pass over it by [`Merge`].
 
 use std::{collections::HashMap, io::ErrorKind, sync::Arc};
 
 use super::{
-    StoreError,
-    asked::Asked,
-    gaps::Stretch,
-    heads::Chunk,
-    merge::Merge,
-    points::Points,
-    segment::{Place, SegmentFacts},
-    segment_read::Segment,
-    shared::Shared,
-    tier::Tier,
+    StoreError, asked::Asked, gaps::Stretch, heads::Chunk, merge::Merge, segment::SegmentFacts,
+    segment_read::Segment, shared::Shared, tier::Tier,
 };
-use crate::{logging::chain, series::SeriesId};
+use crate::series::SeriesId;
 
 /// What one collector, its lanes included, has to the question.
 #[derive(Default)]
@@ -78,32 +66,12 @@ impl Sources {
 
     /// Feeds everything there is to `asked`.
     pub(super) fn read(&mut self, shared: &Shared, asked: &mut [Asked]) {
-        for facts in &self.segments {
-            if asked.iter().any(|asked| asked.wants(facts)) {
-                let read = read_segment(shared, facts, (self.from_ms, self.to_ms), asked);
-                let read = read.unwrap_or_else(|error| {
-                    tracing::error!(error = chain(&error), "store left out a damaged segment");
-                    Some(true)
-                });
-                self.gone |= read.is_none();
-                self.partial |= read == Some(true);
-            }
-        }
         // A series may have moved from one collector to another: go by time, not by collector.
-        let mut chunks: Vec<_> =
-            self.recent.values().flat_map(|of_stream| &of_stream.chunks).collect();
-        chunks.sort_by_key(|chunk| chunk.first_ms);
-        for chunk in &chunks {
-            self.partial |= !read_chunk(chunk, asked);
-        }
-        for asked in asked.iter_mut().filter(|asked| asked.points.is_disordered()) {
-            let mut points = Points::new(asked.shape);
-            let wanted = self.segments.iter().filter(|facts| asked.wants(facts));
-            let merge = Merge::new(shared, asked.id, asked.series.interval_ms);
-            let within = (self.from_ms, self.to_ms);
-            self.partial |= merge.run(wanted, &chunks, within, &mut points);
-            asked.points = points;
-        }
+        let chunks = self.recent.values().flat_map(|of_stream| &of_stream.chunks);
+        let found =
+            Merge::new(shared, &self.segments, asked).run(chunks, (self.from_ms, self.to_ms));
+        self.gone |= found.gone;
+        self.partial |= found.partial;
     }
 
     /// For each series that begins with a hole, which of the tiers that were not read for it has the earliest of it,
@@ -165,61 +133,6 @@ impl Unopened {
     }
 }
 
-/// Feeds what a segment has: whether something of it could not be read, or nothing where the segment is gone.
-fn read_segment(
-    shared: &Shared,
-    facts: &SegmentFacts,
-    (from_ms, to_ms): (i64, i64),
-    asked: &mut [Asked],
-) -> Result<Option<bool>, StoreError> {
-    let Some(segment) = open(shared, facts)? else { return Ok(None) };
-    let mut partial = false;
-    let mut times: Option<(Place, Vec<i64>)> = None;
-    for asked in asked.iter_mut().filter(|asked| asked.wants(facts)) {
-        let (entries, damaged) = segment.find(asked.id)?;
-        partial |= damaged;
-        for entry in entries {
-            let (first, last) = segment.span(&entry);
-            if last < from_ms {
-                asked.points.pass(last);
-                continue;
-            }
-            if first >= to_ms {
-                break;
-            }
-            // The series of a collector share their times.
-            let known = times.take().filter(|(place, _)| *place == entry.times);
-            let read = known.map_or_else(|| segment.times(&entry), |(_, times)| Ok(times));
-            let fed = read.and_then(|read| {
-                if facts.tier == Tier::Raw {
-                    let samples = segment.values(&entry, &read)?;
-                    let interval_ms = interval_of(&samples, asked.series.interval_ms);
-                    for (at_ms, value) in samples {
-                        asked.points.add(at_ms, value, interval_ms);
-                    }
-                } else {
-                    let rollups = segment.rollups(&entry, &read)?;
-                    rollups.into_iter().for_each(|rollup| asked.points.add_rollup(rollup));
-                }
-                times = Some((entry.times, read));
-                Ok(())
-            });
-            if let Err(error) = fed {
-                tracing::error!(error = chain(&error), "store left out a damaged block");
-                partial = true;
-            }
-        }
-    }
-    Ok(Some(partial))
-}
-
-/// Time between two samples of a block. Slots are whole multiples of it, so it is
-/// the shortest there is; `otherwise` where there is but one sample.
-pub(super) fn interval_of(samples: &[(i64, f64)], otherwise: u32) -> u32 {
-    let apart = samples.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0));
-    apart.min().and_then(|apart| u32::try_from(apart).ok()).unwrap_or(otherwise)
-}
-
 /// Opens a segment; `None` if it has been deleted meanwhile.
 pub(super) fn open(shared: &Shared, facts: &SegmentFacts) -> Result<Option<Segment>, StoreError> {
     let path = facts.path(&shared.segment_folder());
@@ -233,29 +146,4 @@ pub(super) fn open(shared: &Shared, facts: &SegmentFacts) -> Result<Option<Segme
         }
         Err(error) => Err(error),
     }
-}
-
-/// Feeds what a chunk has; whether all of it could be read.
-fn read_chunk(chunk: &Chunk, asked: &mut [Asked]) -> bool {
-    let mut columns: Vec<Option<usize>> = vec![None; chunk.series.len()];
-    let mut any = false;
-    for (place, asked) in asked.iter().enumerate() {
-        if let Ok(column) = chunk.series.binary_search(&asked.id) {
-            columns[column] = Some(place);
-            any = true;
-        }
-    }
-    if !any {
-        return true;
-    }
-    let mut row = Vec::new();
-    chunk.read(
-        &mut (asked, &mut row),
-        |(_, row), column, value| row.extend(columns[column].map(|place| (place, value))),
-        |(asked, row), at_ms| {
-            for (place, value) in row.drain(..) {
-                asked[place].points.add(at_ms, value, chunk.interval_ms);
-            }
-        },
-    )
 }

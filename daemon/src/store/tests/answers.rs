@@ -5,7 +5,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::series::{Gap, Rate};
-use crate::store::messages::Stat;
 
 #[test]
 fn a_rate_is_what_the_function_says_of_the_stored_samples() {

@@ -31,7 +31,7 @@ use tempfile::TempDir;
 
 use super::{
     Store, StoreError, Tier,
-    messages::{Answer, Batch, Kept, Query, SeriesAnswer},
+    messages::{Answer, Batch, Kept, Query, SeriesAnswer, Stat},
     query,
     settler::Settler,
     writer::Origin,
@@ -152,7 +152,7 @@ fn everything(metric: &str) -> Query {
         to_ms: START_MS + 10 * 24 * 3_600_000,
         points: None,
         raw: true,
-        stats: Vec::new(),
+        stats: vec![Stat::Last],
     }
 }
 

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::{
     super::{
         rollup::{Rollup, fold, fold_samples},
+        rollup_codec::Fields,
         segment_read::Segment,
         settling::Job,
     },
@@ -28,7 +29,8 @@ impl Opened {
             let (entries, damaged) = segment.find(id).unwrap();
             assert!(!damaged);
             for entry in entries {
-                rollups.extend(segment.rollups(&entry, &segment.times(&entry).unwrap()).unwrap());
+                let times = segment.times(&entry).unwrap();
+                rollups.extend(segment.rollups(&entry, &times, Fields::ALL).unwrap());
             }
         }
         rollups.sort_by_key(|rollup| rollup.first_ms);
@@ -248,4 +250,60 @@ fn retention_is_quicker_than_settling() {
     assert_eq!(store.bits("load").len(), 2_000);
     let minutes = store.rollups(Tier::Minute, ids[0]);
     assert_eq!((minutes.len(), minutes[0].count), (50, 60), "by the minute it is all there");
+}
+
+#[test]
+fn what_came_in_lanes_settles_into_blocks_as_long_as_what_came_in_order() {
+    const SERIES: usize = 24;
+    const ROWS: i64 = 8_192;
+    const TOGETHER: i64 = 128;
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let mut stores = folders.each_ref().map(|folder| open(folder.path()));
+    let ids: Vec<_> = (0..SERIES).map(|number| number.to_string()).collect();
+    let ids = stores.each_ref().map(|store| {
+        ids.iter().map(|label| store.series("load", label)).collect::<Vec<SeriesId>>()
+    });
+    let [in_order, in_lanes] = &mut stores;
+    let row = |ids: &[SeriesId], first: usize, row: i64| {
+        let value = |number: usize| (row * (number as i64 + 3) % 1009) as f64 / 10.0;
+        let samples = ids.iter().enumerate().map(|(at, id)| (*id, value(first + at)));
+        frame(START_MS + row * 1000, &samples.collect::<Vec<_>>())
+    };
+    for begin in (0..ROWS).step_by(TOGETHER as usize) {
+        let rows = begin..begin + TOGETHER;
+        in_order.write(rows.clone().map(|at| row(&ids[0], 0, at)).collect());
+        // Requests are cut at other series each time.
+        let (head, tail) = ids[1].split_at(1 + (begin / TOGETHER) as usize % 5);
+        let mut first = 0;
+        for some in std::iter::once(head).chain(tail.chunks(6)) {
+            in_lanes.arrive(rows.clone().map(|at| row(some, first, at)).collect());
+            first += some.len();
+        }
+        if begin % 1024 == 0 {
+            in_order.seal();
+            in_lanes.seal();
+        }
+    }
+    let all = in_lanes.raw("load");
+    let figures = stores.each_mut().map(|store| {
+        store.seal();
+        store.settle();
+        let view = store.store.shared.view();
+        let raw: Vec<_> =
+            view.segments.values().filter(|facts| facts.tier == Tier::Raw).cloned().collect();
+        let folder = store.store.shared.segment_folder();
+        let entries = raw.iter().map(|facts| {
+            let segment = Segment::open(&facts.path(&folder), facts.id).unwrap();
+            segment.entries().unwrap().len()
+        });
+        (entries.sum::<usize>(), raw.iter().map(|facts| facts.bytes).sum::<u64>())
+    });
+    assert_eq!(figures[0].0, SERIES * 2, "blocks of 4,096 rows");
+    assert_eq!(figures[1].0, SERIES * 2, "of lanes too");
+    assert!(figures[1].1 <= figures[0].1 * 105 / 100, "{figures:?} bytes");
+    assert_eq!(all.len(), SERIES);
+    for (after, before) in stores[1].raw("load").iter().zip(&all) {
+        assert_eq!(after.points, before.points);
+        assert_eq!(after.points.len() as i64, ROWS);
+    }
 }

@@ -6,6 +6,7 @@ use super::{
     super::{
         StoreError,
         rollup::Rollup,
+        rollup_codec::Fields,
         segment::{ENTRY, Entry, Group, GroupColumn, HEADER, MAGIC, Place, SegmentFacts},
         segment_read::{Segment, read_entry},
         table::Table,
@@ -146,7 +147,7 @@ impl SegmentFile<'_> {
             let mut columns = Vec::with_capacity(entries.len());
             for entry in entries {
                 if segment.facts().tier != Tier::Raw {
-                    match segment.rollups(entry, &times) {
+                    match segment.rollups(entry, &times, Fields::ALL) {
                         Ok(rollups) => {
                             scan.samples += rollups.len() as u64;
                             each(Whole::Rollups(entry.series, rollups));

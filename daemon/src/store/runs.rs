@@ -1,0 +1,122 @@
+//! Which pieces of a family are written together, and in which rows.
+//!
+//! What comes from elsewhere comes in lanes, whose times interleave; outside of log and segments a collector and its
+//! lanes are one. So it is not pieces that are strung together but series: those that stand in the same pieces, or at
+//! no other times, share their rows, and their blocks are as long as blocks may be.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
+
+use super::{pieces::Piece, tier::Tier};
+use crate::series::SeriesId;
+
+/// So many runs of a family may take in series of other pieces that stand at their times.
+const OPEN_MOST: usize = 64;
+
+/// Series of one family that are written in the same rows.
+pub(super) struct Run {
+    /// Each series, and the pieces of the family that have it.
+    pub(super) columns: Vec<(SeriesId, Pieces)>,
+    /// The times of all rows; none where rollups are written, which have their own.
+    pub(super) times: Vec<i64>,
+    pieces: Pieces,
+}
+
+/// Numbers of pieces of a family, ascending.
+pub(super) type Pieces = Rc<[usize]>;
+
+/// What of a family, whose pieces stand at `times`, is written together in a segment of `tier`.
+pub(super) fn runs_of(family: &[Piece], times: &[Vec<i64>], tier: Tier) -> Vec<Run> {
+    let mut of_series: BTreeMap<SeriesId, Vec<usize>> = BTreeMap::new();
+    for (number, piece) in family.iter().enumerate() {
+        for entry in &piece.entries {
+            let pieces = of_series.entry(entry.series).or_default();
+            if pieces.last() != Some(&number) {
+                pieces.push(number);
+            }
+        }
+    }
+    let mut alike: HashMap<Vec<usize>, Vec<SeriesId>> = HashMap::new();
+    for (series, pieces) in of_series {
+        alike.entry(pieces).or_default().push(series);
+    }
+    let rows = |pieces: &[usize]| pieces.iter().map(|piece| times[*piece].len()).sum::<usize>();
+    let mut alike: Vec<(Pieces, Vec<SeriesId>)> =
+        alike.into_iter().map(|(pieces, series)| (pieces.into(), series)).collect();
+    alike.sort_by_cached_key(|(pieces, series)| (usize::MAX - rows(pieces), series[0]));
+    let mut runs: Vec<Run> = Vec::new();
+    for (pieces, series) in alike {
+        let columns = series.into_iter().map(|series| (series, pieces.clone()));
+        let holds = |run: &Run| tier != Tier::Raw || is_within(&pieces, &run.pieces);
+        if let Some(run) = runs.iter_mut().take(OPEN_MOST).find(|run| holds(run)) {
+            run.columns.extend(columns);
+            continue;
+        }
+        let times = if tier == Tier::Raw { times_of(&pieces, times) } else { Vec::new() };
+        let holds = |run: &Run| is_within(&times, &run.times);
+        match runs.iter_mut().take(OPEN_MOST).find(|run| holds(run)) {
+            Some(run) => run.columns.extend(columns),
+            None => runs.push(Run { columns: columns.collect(), times, pieces }),
+        }
+    }
+    for run in &mut runs {
+        run.columns.sort_unstable_by_key(|(series, _)| *series);
+    }
+    runs
+}
+
+/// The times of pieces, each once.
+fn times_of(pieces: &[usize], times: &[Vec<i64>]) -> Vec<i64> {
+    let mut all: Vec<i64> = pieces.iter().flat_map(|piece| &times[*piece]).copied().collect();
+    // A few runs that are in order: next to nothing to do.
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Whether all of `few` are among `many`; both ascend.
+fn is_within<T: Ord>(few: &[T], many: &[T]) -> bool {
+    let mut rest = many.iter();
+    let mut has = |one: &T| rest.by_ref().find(|other| *other >= one) == Some(one);
+    few.len() <= many.len() && few.iter().all(&mut has)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::segment::{Entry, Place};
+
+    fn piece(series: &[u32]) -> Piece {
+        let place = Place { at: 0, length: 0 };
+        let entry = |series: &u32| Entry {
+            series: SeriesId(*series),
+            first: 0,
+            last: 0,
+            times: place,
+            values: place,
+        };
+        Piece { source: 0, entries: series.iter().map(entry).collect(), first_ms: 0 }
+    }
+
+    fn series_of(runs: &[Run]) -> Vec<Vec<u32>> {
+        let of_run = |run: &Run| run.columns.iter().map(|(series, _)| series.0).collect();
+        runs.iter().map(of_run).collect()
+    }
+
+    #[test]
+    fn lanes_become_one_and_what_stands_at_other_times_stays_apart() {
+        let family = [piece(&[1, 2]), piece(&[3, 4]), piece(&[1, 3]), piece(&[2, 4, 5])];
+        let times = [0..100, 0..100, 100..200, 100..200].map(|rows| rows.collect::<Vec<i64>>());
+        let runs = runs_of(&family, &times, Tier::Raw);
+        assert_eq!(series_of(&runs), [[1, 2, 3, 4, 5]]);
+        assert_eq!(runs[0].times, (0..200).collect::<Vec<_>>());
+        assert_eq!(*runs[0].columns[2].1, [1, 2]);
+
+        let apart = [(0..100).collect(), (200..300).collect(), (100..200).collect(), vec![500]];
+        let runs = runs_of(&family, &apart, Tier::Raw);
+        assert_eq!(series_of(&runs), [vec![1], vec![3], vec![2, 5], vec![4]]);
+        assert_eq!(series_of(&runs_of(&family, &apart, Tier::Minute)), [[1, 2, 3, 4, 5]]);
+    }
+}
