@@ -48,6 +48,8 @@ pub mod letter;
 pub mod mail;
 #[path = "harness/measured.rs"]
 pub mod measured;
+#[path = "harness/memory.rs"]
+pub mod memory;
 #[path = "harness/namespaces.rs"]
 pub mod namespaces;
 #[path = "harness/peer.rs"]

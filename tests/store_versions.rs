@@ -9,7 +9,7 @@ use std::{fs, process::Command};
 use bartizan_tests::{Finished, Setup, repository};
 
 /// How many versions there have been.
-const VERSIONS: usize = 1;
+const VERSIONS: usize = 2;
 
 #[tokio::test]
 async fn a_store_of_every_version_gives_back_what_was_put_in() {

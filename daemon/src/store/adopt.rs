@@ -27,6 +27,10 @@ pub(super) struct Adopted {
     pub(super) segments: Segments,
     /// Those that the state has to be told of.
     pub(super) untold: Vec<SegmentFacts>,
+    /// Those that the state still names and that are gone.
+    pub(super) gone: Vec<u64>,
+    /// Number of the next segment: what the state says of one that is gone must not be taken for another.
+    pub(super) next: u64,
 }
 
 /// The segments in the folder, as far as their names say; drafts are deleted.
@@ -76,7 +80,10 @@ pub(super) fn adopt(
     let numbers = newest.map_or(0, |(_, table)| table.numbers);
     // A state that has lost series says nothing of them: ask every segment then.
     let is_complete = (0..numbers).all(|id| contents.series.contains_key(&id));
-    let known = if is_complete { std::mem::take(&mut contents.segments) } else { Segments::new() };
+    let stated = std::mem::take(&mut contents.segments);
+    let named: BTreeSet<u64> = stated.keys().copied().collect();
+    let highest = named.last().max(files.keys().next_back()).copied();
+    let known = if is_complete { stated } else { Segments::new() };
 
     let mut untold = BTreeMap::new();
     for (id, facts) in &mut files {
@@ -110,7 +117,9 @@ pub(super) fn adopt(
         }
         contents.streams.append(&mut table.streams);
     }
-    let mut adopted = Adopted::default();
+    let gone = named.into_iter().filter(|id| !files.contains_key(id)).collect();
+    let next = highest.map_or(1, |highest| highest + 1);
+    let mut adopted = Adopted { gone, next, ..Adopted::default() };
     for (id, mut facts) in files {
         let is_news = folded.contains(&id) && !facts.folded;
         facts.folded |= is_news;

@@ -65,7 +65,7 @@ impl Store {
         let (state, mut contents) = open_state(&path)?;
         let kept = std::mem::take(&mut contents.kept);
         let stated: BTreeMap<u32, Series> = contents.series.clone();
-        let Adopted { segments, untold } =
+        let Adopted { segments, untold, gone, next } =
             adopt::adopt(&path.join("segments"), files, &mut contents)?;
 
         let segments = segments.into_iter().map(|(id, facts)| (id, Arc::new(facts))).collect();
@@ -100,8 +100,9 @@ impl Store {
         let store = contents.store.unwrap_or_else(new_store_id);
         tell_absence(&mut view.heads, (written_ms, now_ms()), clean);
         let segments = view.segments.len();
-        let shared = Arc::new(Shared::new(path, catalog.clone(), limits, view));
+        let shared = Arc::new(Shared::new(path, catalog.clone(), limits, view, next));
         shared.tell_segments(untold);
+        shared.remember_dropped_segments(gone);
         shared.logs().extend(log_files(&shared.log_folder()).unwrap_or_default());
         shared.find_held();
         // A killed daemon's last records may not be on the disk yet.

@@ -124,10 +124,15 @@ impl Limits {
 }
 
 impl Shared {
-    /// Starts with what was found in the folder.
-    pub(super) fn new(path: PathBuf, catalog: Arc<Catalog>, limits: Limits, view: View) -> Self {
+    /// Starts with what was found in the folder, and the number of the next segment.
+    pub(super) fn new(
+        path: PathBuf,
+        catalog: Arc<Catalog>,
+        limits: Limits,
+        view: View,
+        next_segment: u64,
+    ) -> Self {
         let segment_bytes = view.segments.values().map(|facts| facts.bytes).sum();
-        let next_segment = view.segments.keys().next_back().map_or(1, |newest| newest + 1);
         Self {
             path,
             catalog,
@@ -266,9 +271,13 @@ impl Shared {
 
     /// Deletes a segment.
     pub(super) fn drop_segment(&self, facts: &SegmentFacts) -> Result<(), StoreError> {
-        let path = facts.path(&self.segment_folder());
-        remove_if_there(&path)?;
-        if self.view_mut().segments.remove(&facts.id).is_some() {
+        // It is shown no more before it is gone: whoever finds it gone and shown takes that for damage.
+        let shown = self.view_mut().segments.remove(&facts.id);
+        if let Err(error) = remove_if_there(&facts.path(&self.segment_folder())) {
+            self.view_mut().segments.extend(shown.map(|facts| (facts.id, facts)));
+            return Err(error);
+        }
+        if shown.is_some() {
             self.forget_segment(facts);
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::{
-    super::{codec::ROWS_MAX, sealing},
+    super::{codec::ROWS_MAX, sealing, sled_state::SledState},
     *,
 };
 
@@ -143,6 +143,44 @@ fn a_kill_between_any_two_steps_of_sealing_costs_nothing_and_repeats_nothing() {
         store.seal();
         assert_eq!(store.bits("load"), all, "sealed after step {step}");
     }
+}
+
+#[test]
+fn a_segment_does_not_take_the_number_of_one_that_the_state_still_names() {
+    const DAY_ROWS: i64 = 24 * 3600;
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..100));
+    store.seal();
+    store.write(rows(id, DAY_ROWS..DAY_ROWS + 100));
+    store.seal();
+    let shared = store.store.shared.clone();
+    let newest: Vec<_> = shared.view().segments.values().skip(2).cloned().collect();
+    newest.iter().for_each(|facts| shared.drop_segment(facts).unwrap());
+    // Killed before the state was told of what is gone, and then again before it was told of what is new.
+    let killed = copy(folder.path());
+    let mut store = open(killed.path());
+    store.write(rows(id, 2 * DAY_ROWS..2 * DAY_ROWS + 100));
+    store.store.writer.leave_file();
+    let picked = sealing::pick(&store.store.shared, 1);
+    let store_id = store.store.keeper.store();
+    let sealed = sealing::write(&store.store.shared, store_id, &picked).unwrap();
+    assert!(sealed.iter().all(|facts| newest.iter().all(|gone| gone.id != facts.id)));
+    let killed = copy(killed.path());
+    let store = open(killed.path());
+    let all = [expected(0..100), expected(2 * DAY_ROWS..2 * DAY_ROWS + 100)].concat();
+    assert_eq!(store.bits("load"), all);
+    assert!(!store.ask(&everything("load")).partial);
+    let state = sled_names(store, killed.path());
+    assert_eq!(state.len(), 4, "the state names what is there, and nothing else");
+}
+
+/// The segments that the state of a closed store names.
+fn sled_names(store: Opened, path: &Path) -> Vec<u64> {
+    drop(store);
+    let (_, contents) = SledState::open(&path.join("sled")).unwrap();
+    contents.segments.into_keys().collect()
 }
 
 #[test]
