@@ -17,9 +17,13 @@ use std::{
 use bartizan::{
     config::StoreConfig,
     series::{Frame, Sample, SeriesId, now_ms},
-    store::messages::{Ack, Batch, Query},
+    store::{
+        messages::{Ack, Batch, Query},
+        upkeep::UpkeepPort,
+    },
 };
 use recorded::{Bench, Column, changes, cpu_time, read_trace};
+use tokio::time::timeout;
 
 const SERIES: usize = 60;
 const STEP_MS: i64 = 10_000;
@@ -29,7 +33,7 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 /// Batches on their way at one time: fewer than the store refuses.
 const UNDERWAY: usize = 16;
 
-/// Longest that is waited until the folder is at rest.
+/// Longest that is waited until all is settled.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -48,13 +52,13 @@ async fn main() {
     let bench = Bench::start(config).await;
     let until_ms = now_ms() / STEP_MS * STEP_MS;
     fill(&bench, &trace, servers, (until_ms - days * DAY_MS, until_ms)).await;
+    bench.reopen();
     at_rest(&bench).await;
-    disk(&bench);
     ask(&bench, &trace[3].name, days, until_ms).await;
     bench.reopen();
+    let [now, most] = ["VmRSS:", "VmHWM:"].map(memory);
     println!(
-        "  most memory             {:>8.1} MB, this simulation's frames within",
-        most_memory()
+        "  memory                  {now:>8.1} MB, at most {most:.1}, this simulation's frames within"
     );
     bench.stop().await;
 }
@@ -105,32 +109,34 @@ async fn fill(bench: &Bench, trace: &[Column], servers: usize, (from_ms, to_ms):
     );
 }
 
-/// Waits until nothing is sealed, settled or deleted any more.
+/// Seals and settles all there is, then says what the folder consists of.
 async fn at_rest(bench: &Bench) {
     let began = Instant::now();
-    let mut seen = (0, began);
-    while seen.1.elapsed() < Duration::from_secs(10) && began.elapsed() < PATIENCE {
-        let now = bench.reader.stats().written_bytes + bench.reader.stats().bytes_total;
-        if now != seen.0 {
-            seen = (now, Instant::now());
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    println!("  at rest after           {:>8.1} s", began.elapsed().as_secs_f64());
-}
-
-fn disk(bench: &Bench) {
-    let stats = bench.reader.stats();
+    let upkeep = UpkeepPort::new(bench.reader.clone());
+    timeout(PATIENCE, upkeep.seal()).await.unwrap().unwrap();
+    println!("  sealed and settled in   {:>8.1} s more", began.elapsed().as_secs_f64());
+    let inventory = upkeep.inventory().await.unwrap();
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    println!(
-        "  disk                    {:>8.1} MB: log {:.1}, segments {:.1}, rest {:.1}",
-        megabytes(stats.bytes_total),
-        megabytes(stats.bytes_log),
-        megabytes(stats.bytes_segments),
-        megabytes(stats.bytes_sled),
-    );
+    let total = megabytes(inventory.bytes_total);
+    let parts: Vec<String> = inventory
+        .parts
+        .iter()
+        .filter(|part| part.bytes > 0)
+        .map(|part| format!("{} {:.1}", part.part, megabytes(part.bytes)))
+        .collect();
+    println!("  disk                    {total:>8.1} MB: {}", parts.join(", "));
+    for tier in inventory.tiers.iter().filter(|tier| tier.segments > 0) {
+        println!(
+            "    {:<8} {:>5} segments, {:>9.2} M points, {:.3} bytes each",
+            tier.tier,
+            tier.segments,
+            tier.points as f64 / 1e6,
+            tier.bytes as f64 / tier.points.max(1) as f64,
+        );
+    }
+    let stats = bench.reader.stats();
     println!("  written                 {:>8.1} MB", megabytes(stats.written_bytes));
-    println!("  samples kept            {:>8.1} M", stats.samples as f64 / 1e6);
+    println!("  samples kept            {:>8.1} M", inventory.samples as f64 / 1e6);
     let oldest = stats.oldest_ms.map_or(0.0, |at| (now_ms() - at) as f64 / DAY_MS as f64);
     println!("  reaching back           {oldest:>8.1} d");
 }
@@ -168,10 +174,10 @@ async fn ask(bench: &Bench, column: &str, days: i64, until_ms: i64) {
     }
 }
 
-/// The most memory that this process has held, in megabytes.
-fn most_memory() -> f64 {
+/// Memory of this process, in megabytes.
+fn memory(field: &str) -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1e3
 }
 

@@ -96,6 +96,9 @@ fn copy_below(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy_below(&entry.path(), &target);
+        } else if target.extension().is_some_and(|extension| extension == "seg") {
+            // Never changed again.
+            fs::hard_link(entry.path(), target).unwrap();
         } else {
             fs::copy(entry.path(), target).unwrap();
         }

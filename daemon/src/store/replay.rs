@@ -20,6 +20,7 @@ use super::{
     lanes::collector_of,
     latest::note_latest,
     log::{Found, LOG_HEADER, log_path, read_log},
+    messages::TIMES,
     record::{FrameRecord, Record, Schema},
     shared::View,
     wire::Input,
@@ -64,6 +65,9 @@ struct Reading {
     /// Whether frames may be missing before the next one kept.
     follows_damage: bool,
 }
+
+/// So many series may have lost their declaration; a greater number is none that was ever given.
+const NUMBERS_LOST: u32 = 1 << 22;
 
 /// The reason of a gap that a damage of the log has left.
 pub(super) const DAMAGED: &str = "the store's log was damaged";
@@ -131,6 +135,10 @@ impl Replay {
         readings: &mut HashMap<u64, Reading>,
     ) -> bool {
         if let Some(schema) = frame.definition {
+            if schema.series.last().is_some_and(|id| !self.is_possible(*id)) {
+                readings.remove(&frame.schema);
+                return false;
+            }
             self.highest = self.highest.max(schema.series.last().map(|id| id.0));
             let before = readings.get(&frame.schema);
             let follows_damage = before.map_or(self.damaged, |b| !b.whole || b.follows_damage);
@@ -155,7 +163,8 @@ impl Replay {
         let read = reading.delta.decode(frame.head, &mut input, |column, value| {
             values[column] = Some(value);
         });
-        let Some(at_ms) = read.filter(|_| input.is_empty()) else {
+        let read = read.filter(|at_ms| input.is_empty() && TIMES.contains(at_ms));
+        let Some(at_ms) = read else {
             reading.whole = false;
             return false;
         };
@@ -218,7 +227,20 @@ impl Replay {
         }
     }
 
+    /// Whether a series can have this number: they are given in order.
+    fn is_possible(&self, id: SeriesId) -> bool {
+        let known = self.series.last_key_value().map_or(0, |(number, _)| *number);
+        id.0 <= known.saturating_add(NUMBERS_LOST)
+    }
+
     fn take_series(&mut self, id: SeriesId, series: Series) {
+        if !self.is_possible(id) {
+            tracing::error!(
+                series = id.0,
+                "store log declares a series by a number that was never given"
+            );
+            return;
+        }
         let identity =
             |series: &Series| (series.server.clone(), series.metric.clone(), series.labels.clone());
         match self.series.get(&id.0) {

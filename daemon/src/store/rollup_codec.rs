@@ -118,7 +118,7 @@ impl Fields {
     pub(super) const ALL: Self = Self { spread: true, ends: true };
 }
 
-/// Reads what [`put_rollups`] wrote for rollups that start at `starts`.
+/// Reads what [`put_rollups`] wrote for rollups that start at `starts`; `None` if no samples come to it.
 pub(super) fn read_rollups(bytes: &[u8], starts: &[i64], fields: Fields) -> Option<Vec<Rollup>> {
     let mut input = Input::new(bytes);
     let flags = input.u8()?;
@@ -162,7 +162,16 @@ pub(super) fn read_rollups(bytes: &[u8], starts: &[i64], fields: Fields) -> Opti
             last,
         }
     });
-    Some(rollups.collect())
+    let rollups: Vec<Rollup> = rollups.collect();
+    rollups.iter().all(is_sound).then_some(rollups)
+}
+
+/// Whether something that is reckoned with can be what samples come to.
+fn is_sound(rollup: &Rollup) -> bool {
+    rollup.start_ms <= rollup.first_ms
+        && rollup.first_ms <= rollup.last_ms
+        && rollup.count <= u32::MAX.into()
+        && rollup.covered_ms >= 0
 }
 
 fn put_column(out: &mut Vec<u8>, values: &[f64], effort: Effort) {
@@ -230,6 +239,23 @@ mod tests {
                 assert_eq!(one.last.to_bits(), other.last.to_bits());
                 assert_eq!((one.first_ms, one.last_ms), (other.first_ms, other.last_ms));
             }
+        }
+    }
+
+    #[test]
+    fn what_no_samples_come_to_is_refused() {
+        let sound = fold_samples(Kind::Gauge, 60_000, 1000, [(120_000, 1.0), (120_500, 2.0)])[0];
+        let read = |rollup: Rollup| {
+            read_rollups(&bytes_of(Kind::Gauge, &[rollup]), &[120_000], Fields::ALL)
+        };
+        assert_eq!(read(sound), Some(vec![sound]));
+        for unsound in [
+            Rollup { first_ms: 119_999, ..sound },
+            Rollup { last_ms: 119_999, ..sound },
+            Rollup { count: u64::MAX, ..sound },
+            Rollup { covered_ms: -1, ..sound },
+        ] {
+            assert_eq!(read(unsound), None);
         }
     }
 }

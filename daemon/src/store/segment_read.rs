@@ -10,6 +10,7 @@ use super::{
     codec::{ROWS_MAX, read_times, read_values},
     disk::File,
     index::Index,
+    messages::TIMES,
     rollup::Rollup,
     rollup_codec::{Fields, read_rollups},
     segment::{
@@ -80,7 +81,17 @@ impl Segment {
         let (folded, settled) = (flags & 4 != 0, flags & 8 != 0);
         let facts =
             SegmentFacts { id, tier, span, first_ms, last_ms, bytes, samples, folded, settled };
-        let table = Place { at: table_at as u32, length: table_length as u32 };
+        // Whoever wrote this could not reckon: nothing is reckoned with it either.
+        let index_end = entries.checked_mul(ENTRY as u64).and_then(|all| index.checked_add(all));
+        let is_within = index_end.is_some_and(|end| end <= at);
+        let is_of_span = |ms| TIMES.contains(&ms) && tier.span_of(ms) == span;
+        let table = u32::try_from(table_at).ok().zip(u32::try_from(table_length).ok());
+        let (Some((table_at, table_length)), true, true) =
+            (table, is_within, samples == 0 || is_of_span(first_ms) && is_of_span(last_ms))
+        else {
+            return Err(damaged("its footer makes no sense"));
+        };
+        let table = Place { at: table_at, length: table_length };
         Ok(Self { file, path: path.to_owned(), facts, version, table, index, entries })
     }
 
@@ -126,7 +137,10 @@ impl Segment {
         fields: Fields,
     ) -> Result<Vec<Rollup>, StoreError> {
         let bytes = self.read(entry.values)?;
-        let rollups = read_rollups(&bytes, starts, fields);
+        let rollups = read_rollups(&bytes, starts, fields).filter(|rollups| {
+            let mut ends = rollups.iter().flat_map(|rollup| [rollup.first_ms, rollup.last_ms]);
+            ends.all(|at_ms| self.is_of_span(at_ms))
+        });
         rollups.ok_or_else(|| self.damaged("a column of rollups makes no sense"))
     }
 
@@ -135,8 +149,15 @@ impl Segment {
         let bytes = self.read(entry.times)?;
         let mut input = Input::new(&bytes);
         let rows = input.u32().map(|rows| rows as usize).filter(|rows| *rows <= ROWS_MAX);
-        let times = rows.and_then(|rows| read_times(input.rest(), rows));
+        let times = rows.and_then(|rows| read_times(input.rest(), rows)).filter(|times| {
+            times.is_sorted_by(|one, other| one < other)
+                && times.iter().all(|at_ms| self.is_of_span(*at_ms))
+        });
         times.ok_or_else(|| self.damaged("a column of times makes no sense"))
+    }
+
+    fn is_of_span(&self, at_ms: i64) -> bool {
+        TIMES.contains(&at_ms) && self.facts.tier.span_of(at_ms) == self.facts.span
     }
 
     /// First and last time of an entry, in milliseconds since 1970.

@@ -1,12 +1,30 @@
 //! Thousands of damages to log, segments and checkpoint: never a wrong value, never a panic, and no more is lost than
 //! what stands where the damage is.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use tempfile::TempDir;
 
 use super::{
-    super::{checkpoint, log::log_path, replay::Replay, shared::View},
+    super::{
+        checkpoint,
+        codec::Effort,
+        delta::Delta,
+        log::{LOG_HEADER, header, log_path},
+        record::{Records, Schema},
+        replay::Replay,
+        segment::{
+            DAY_MS, FOOTER, GroupColumn, HEADER, SegmentFacts, SegmentWriter, footer_checksum,
+        },
+        segment_read::Segment,
+        shared::View,
+        table::Table,
+    },
     *,
 };
 
@@ -190,7 +208,74 @@ fn a_store_with_any_file_damaged_opens_and_never_lies() {
     });
 }
 
-fn all_files(below: &Path) -> Vec<std::path::PathBuf> {
+/// A segment that holds one column of samples at `times`, as if they were of the day `span`.
+fn segment_of(folder: &Path, span: i64, times: &[i64]) -> (PathBuf, SegmentFacts) {
+    let facts = SegmentFacts::empty(1, Tier::Raw, span);
+    let mut writer = SegmentWriter::create(folder, facts, 1).unwrap();
+    let (rows, values) = ((0..).take(times.len()).collect(), vec![7.0; times.len()]);
+    writer.add_column(times, &GroupColumn { series: SeriesId(0), rows, values }, Effort::Fresh);
+    writer.close(&Table::default());
+    writer.write_out().unwrap();
+    let facts = writer.finish().unwrap();
+    (facts.path(folder), facts)
+}
+
+/// Whoever wrote it could not reckon, which no checksum tells.
+#[test]
+fn a_segment_that_is_whole_and_makes_no_sense_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let day = START_MS / DAY_MS;
+    let refused = |path: &Path| Segment::open(path, 1).unwrap_err().to_string();
+    let (path, facts) = segment_of(folder.path(), day, &[START_MS, START_MS + 1]);
+    let whole = fs::read(&path).unwrap();
+    let segment = Segment::open(&path, 1).unwrap();
+    let entry = segment.entries().unwrap()[0];
+    assert_eq!(segment.times(&entry).unwrap(), [START_MS, START_MS + 1]);
+
+    let (of_another_day, _) = segment_of(folder.path(), day - 1, &[START_MS]);
+    assert!(refused(&of_another_day).contains("its footer makes no sense"));
+    for times in [[START_MS, START_MS], [START_MS, START_MS - 5]] {
+        let (unordered, _) = segment_of(folder.path(), day, &times);
+        let segment = Segment::open(&unordered, 1).unwrap();
+        let entry = segment.entries().unwrap()[0];
+        let error = segment.times(&entry).unwrap_err().to_string();
+        assert!(error.contains("a column of times makes no sense"), "{error}");
+    }
+    // Index and number of entries that reach beyond the file, or any number.
+    let footer = whole.len() - FOOTER;
+    for (place, number) in [(16, u64::MAX), (24, u64::MAX / 32), (24, 1000), (0, u64::MAX)] {
+        let mut bytes = whole.clone();
+        bytes[footer + place..][..8].copy_from_slice(&number.to_le_bytes());
+        let (header, covered) = (&bytes[..HEADER], &bytes[footer..whole.len() - 8]);
+        let sum = footer_checksum(facts.id, footer as u64, header, covered);
+        bytes[whole.len() - 8..][..4].copy_from_slice(&sum.to_le_bytes());
+        fs::write(&path, bytes).unwrap();
+        assert!(refused(&path).contains("its footer makes no sense"));
+    }
+}
+
+#[test]
+fn a_frame_that_cannot_be_is_lost_and_no_other() {
+    let folder = TempDir::new().unwrap();
+    let mut records = Records::new(1, LOG_HEADER as u64);
+    let second = START_MS + 1000;
+    // A time beyond any clock, and a number whose table would take all memory.
+    for (at_ms, id) in
+        [(START_MS, 0), (i64::MAX, 0), (second, 0), (i64::MIN, 0), (second, u32::MAX)]
+    {
+        let (collector, series) = ("test".into(), [SeriesId(id)].into());
+        let schema = Schema { server: "one".into(), collector, interval_ms: 1000, series };
+        let mut body = Vec::new();
+        let head = Delta::new(1).encode(at_ms, &[Some(7.0)], &mut body);
+        records.frame(id.into(), Some(&schema), head, &body);
+    }
+    let bytes = [&header(1, 1)[..], &records.bytes].concat();
+    fs::write(log_path(folder.path(), 1), bytes).unwrap();
+    let held = replayed(folder.path());
+    assert_eq!(held.keys().map(|key| key.1).collect::<Vec<_>>(), [START_MS, second]);
+}
+
+fn all_files(below: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(below).into_iter().flatten() {
         let path = entry.unwrap().path();
