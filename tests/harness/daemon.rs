@@ -20,8 +20,8 @@ use crate::{
     wait_for,
 };
 
-/// Several promises are about time; such a scenario has the machine to itself. Those that mostly wait share it. As
-/// several test programs may run at a time, the turn is a lock of this file, which stands beside the program.
+/// Several promises are about time; such a scenario has the machine to itself. Those that mostly wait share it. The turn
+/// is a lock of this file, which stands beside the program: two test programs that somebody runs at once take turns too.
 const MACHINE: &str = "scenarios.lock";
 
 /// A folder, a port, a configuration: where daemons of one scenario run, one after the other.

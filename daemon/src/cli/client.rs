@@ -24,6 +24,8 @@ const SOCKET: &str = "control.sock";
 
 /// How long an answer may take: a test of a contact waits for its channels.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// And one to what the daemon has to seal, settle or copy first.
+const LONG_PATIENCE: Duration = Duration::from_secs(310);
 
 /// How many samples a daemon says it has of those that were written to it.
 const SAMPLES_WRITTEN: &str = "x-prometheus-remote-write-samples-written";
@@ -52,7 +54,7 @@ pub(super) enum ClientError {
     #[error("failed to ask the daemon")]
     Ask(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The daemon did not answer in time.
-    #[error("failed to ask the daemon: no answer within {} s", PATIENCE.as_secs())]
+    #[error("failed to ask the daemon: no answer in time; it may still be at it")]
     Silent,
     /// The daemon refused, with its reason and what helps.
     #[error("refused by the daemon: {0}")]
@@ -83,11 +85,14 @@ pub(super) fn delete(state: &Path, path: &str) -> Result<Bytes, ClientError> {
 
 fn send(state: &Path, request: Builder, body: Bytes) -> Result<Bytes, ClientError> {
     let broken = |error: io::Error| ClientError::Ask(error.into());
+    let path = request.uri_ref().map_or("", |uri| uri.path());
+    let is_long = path.starts_with("/api/v1/store/");
+    let patience = if is_long { LONG_PATIENCE } else { PATIENCE };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(broken)?.block_on(async {
         let socket = state.join(SOCKET);
         let asked = ask(&socket, request, body);
-        timeout(PATIENCE, asked).await.unwrap_or(Err(ClientError::Silent))
+        timeout(patience, asked).await.unwrap_or(Err(ClientError::Silent))
     })
 }
 

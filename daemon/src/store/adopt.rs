@@ -103,7 +103,8 @@ pub(super) fn adopt(
         };
         untold.insert(*id, table);
     }
-    for gone in left_behind(&files, &untold) {
+    let is_known = is_complete && contents.store.is_some();
+    for gone in left_behind(&files, &untold, is_known) {
         if let Some(facts) = files.remove(&gone) {
             tracing::info!(segment = gone, "store deleted what a crash had left half done");
             remove_if_there(&facts.path(segments_folder))?;
@@ -142,21 +143,26 @@ fn table_of(
 }
 
 /// The segments that do not count, of those that are there; `untold` are the tables of those that the state does not
-/// know.
-fn left_behind(files: &Segments, untold: &BTreeMap<u64, Table>) -> BTreeSet<u64> {
-    let replaced = untold.values().flat_map(|table| table.replaces.iter().copied());
-    let newest_raw = files.values().filter(|facts| facts.tier == Tier::Raw).map(|facts| facts.id);
-    let newest_raw = newest_raw.max().unwrap_or_default();
-    // What was sealed last may be half done; that retention has deleted all samples of that time is another matter,
-    // and leaves newer ones.
+/// know, which is all of them unless the state is known.
+///
+/// Minutes are half a pair where the raw segment with the next number, which they name, never got its name. The state is
+/// told of both before that one can go for another reason, but for being settled, and then it does not know what
+/// replaces it either. Without a state, what was sealed last may be half done.
+fn left_behind(files: &Segments, untold: &BTreeMap<u64, Table>, is_known: bool) -> BTreeSet<u64> {
+    let replaced: BTreeSet<u64> =
+        untold.values().flat_map(|table| table.replaces.iter().copied()).collect();
+    let fresh = files.values().filter(|facts| facts.tier == Tier::Raw && !facts.settled);
+    let newest = fresh.map(|facts| facts.id).max().unwrap_or_default();
     let is_half_a_pair = |(id, table): &(&u64, &Table)| {
+        let raw = **id + 1;
         files.get(id).is_some_and(|facts| facts.tier == Tier::Minute && !facts.settled)
-            && **id > newest_raw
-            && !table.folds.is_empty()
-            && !table.folds.iter().any(|raw| files.contains_key(raw))
+            && table.folds == [raw]
+            && !files.contains_key(&raw)
+            && !replaced.contains(&raw)
+            && (is_known || **id > newest)
     };
-    let half_pairs = untold.iter().filter(is_half_a_pair).map(|(id, _)| *id);
-    replaced.chain(half_pairs).filter(|id| files.contains_key(id)).collect()
+    let half_pairs: Vec<u64> = untold.iter().filter(is_half_a_pair).map(|(id, _)| *id).collect();
+    replaced.into_iter().chain(half_pairs).filter(|id| files.contains_key(id)).collect()
 }
 
 #[cfg(test)]
@@ -186,12 +192,20 @@ mod tests {
         };
         let untold = BTreeMap::from([
             (1, table(&[], &[2])),
-            // Its samples have been settled, or deleted to make room.
+            // Its samples have been settled.
             (5, table(&[], &[6])),
-            (7, table(&[2, 3], &[])),
+            (7, table(&[2, 3, 6], &[])),
             (8, table(&[], &[9])),
         ]);
-        assert_eq!(left_behind(&there, &untold), BTreeSet::from([2, 8]));
-        assert_eq!(left_behind(&there, &BTreeMap::new()), BTreeSet::new());
+        assert_eq!(left_behind(&there, &untold, false), BTreeSet::from([2, 8]));
+        assert_eq!(left_behind(&there, &untold, true), BTreeSet::from([2, 8]));
+        assert_eq!(left_behind(&there, &BTreeMap::new(), true), BTreeSet::new());
+        // A settled segment may have got its name between those of a pair.
+        let between = files(&[(4, Tier::Minute, false), (7, Tier::Raw, true)]);
+        let untold = BTreeMap::from([(4, table(&[], &[5])), (7, table(&[2, 3], &[]))]);
+        assert_eq!(left_behind(&between, &untold, true), BTreeSet::from([4]));
+        assert_eq!(left_behind(&between, &untold, false), BTreeSet::from([4]));
+        let replaced = BTreeMap::from([(4, table(&[], &[5])), (7, table(&[5], &[]))]);
+        assert_eq!(left_behind(&between, &replaced, true), BTreeSet::new());
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! - Every file of the store passes here, but for sled's, which sled reads and writes by itself, and `LOCK`.
 //! - In the daemon these are the plain calls: no state, no lock, nothing virtual. Only the store's own tests may put
-//!   [`disk_faults`](super::disk_faults) under them.
+//!   `disk_faults` under them.
 
 use std::{
     fs,

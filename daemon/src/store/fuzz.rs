@@ -253,7 +253,7 @@ fn try_segment(folder: &Path, tier: Tier, bytes: &[u8]) -> bool {
         if matches!(job, Job::Fold(_)) && tier == Tier::Hour {
             continue;
         }
-        let mut settler = Settler::new(shared.clone(), 1);
+        let mut settler = Settler::new(shared.clone(), 1, Retention::default());
         let Some(written) = settler.write(&job, &AtomicBool::new(false)).unwrap() else {
             settled = false;
             continue;

@@ -186,7 +186,13 @@ impl Keeper {
         let expired: Vec<_> = {
             let view = self.shared.view();
             let old = |facts: &Arc<SegmentFacts>| {
-                facts.last_ms < retention::oldest_ms(retention, facts.tier, now_ms)
+                // Minutes that are in no hour yet wait until they are.
+                let tier = if facts.tier == Tier::Minute && !facts.folded {
+                    Tier::Hour
+                } else {
+                    facts.tier
+                };
+                facts.last_ms < retention::oldest_ms(retention, tier, now_ms)
             };
             view.segments.values().filter(|facts| old(facts)).cloned().collect()
         };

@@ -311,7 +311,7 @@ impl<'a> Merge<'a> {
 
 /// Time between two samples of a block. Slots are whole multiples of it, so it is
 /// the shortest there is; `otherwise` where there is but one sample.
-fn interval_of(samples: &[(i64, f64)], otherwise: u32) -> u32 {
+pub(super) fn interval_of(samples: &[(i64, f64)], otherwise: u32) -> u32 {
     let apart = samples.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0));
     apart.min().and_then(|apart| u32::try_from(apart).ok()).unwrap_or(otherwise)
 }

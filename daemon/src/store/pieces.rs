@@ -12,9 +12,9 @@ use std::{
 use super::{
     StoreError,
     codec::{Effort, ROWS_MAX},
+    merge::interval_of,
     rollup::{Rollup, fold},
     rollup_codec::Fields,
-    sealing::shortest,
     segment::{Entry, GroupColumn, SegmentFacts, SegmentWriter},
     segment_read::Segment,
     shared::Shared,
@@ -80,6 +80,8 @@ impl Sources {
             numbers: u32::try_from(shared.catalog.len()).unwrap_or(u32::MAX),
             series: series.into_iter().collect(),
             streams: ends.into_values().collect(),
+            // Whatever they hold too, this will.
+            folds: self.tables.iter().flat_map(|table| table.folds.clone()).collect(),
             ..Table::default()
         }
     }
@@ -178,9 +180,11 @@ impl Sources {
             }
             return Ok(rollups);
         }
-        let interval_ms = shortest(times).unwrap_or(1);
-        let samples = self.samples(piece, series, times)?.into_iter();
-        Ok(samples.map(|(at, value)| Rollup::of(kind, at, at, value, interval_ms)).collect())
+        let samples = self.samples(piece, series, times)?;
+        let known = self.catalog.get(series).map_or(1, |series| series.interval_ms);
+        let interval_ms = interval_of(&samples, known);
+        let rollup = |(at, value)| Rollup::of(kind, at, at, value, interval_ms);
+        Ok(samples.into_iter().map(rollup).collect())
     }
 }
 

@@ -30,7 +30,11 @@ pub(super) fn first_to_go<'a>(
         let tier = facts.tier as usize;
         bytes[tier] += facts.bytes;
         let is_older = |than: &Arc<SegmentFacts>| {
-            (facts.span, facts.last_ms, facts.id) < (than.span, than.last_ms, than.id)
+            let order = |facts: &SegmentFacts| {
+                // What is in the next coarser tier too goes before what is nowhere else.
+                (!facts.folded && tier != Tier::Hour as usize, facts.span, facts.last_ms, facts.id)
+            };
+            order(facts) < order(than)
         };
         if oldest[tier].is_none_or(is_older) {
             oldest[tier] = Some(facts);

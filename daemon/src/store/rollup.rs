@@ -62,9 +62,16 @@ impl Rollup {
         }
     }
 
-    /// Takes in what came later, of the same stretch or a wider one that begins with this.
+    /// Takes in what began later, of the same stretch or a wider one that begins with this.
+    ///
+    /// Where both reach into each other, because a series went to and fro between lanes, a counter's increase is that
+    /// from end to end.
     #[inline]
     pub(super) fn merge(&mut self, kind: Kind, mut later: Self) {
+        if later.first_ms <= self.last_ms {
+            self.merge_overlapping(kind, later);
+            return;
+        }
         match kind {
             Kind::Counter => later.follow(self.last_ms, self.last),
             Kind::Gauge if later.count == 0 => later.last = self.last,
@@ -78,6 +85,31 @@ impl Rollup {
         self.sum += later.sum;
         self.covered_ms = self.covered_ms.saturating_add(later.covered_ms);
         self.last = later.last;
+    }
+
+    fn merge_overlapping(&mut self, kind: Kind, later: Self) {
+        self.count += later.count;
+        self.min = self.min.min(later.min);
+        self.max = self.max.max(later.max);
+        let ends_later = later.last_ms > self.last_ms;
+        match kind {
+            Kind::Counter if ends_later => {
+                let first = (later.last_ms, later.last);
+                let mut end =
+                    Self { first_ms: first.0, first: first.1, sum: 0.0, covered_ms: 0, ..later };
+                end.follow(self.last_ms, self.last);
+                self.sum += end.sum;
+                self.covered_ms = self.covered_ms.saturating_add(end.covered_ms);
+            }
+            Kind::Counter => {}
+            Kind::Gauge => self.sum += later.sum,
+        }
+        if ends_later {
+            self.last_ms = later.last_ms;
+            if kind == Kind::Counter || later.count > 0 {
+                self.last = later.last;
+            }
+        }
     }
 
     /// Adds the step of a counter from the sample before.
@@ -175,6 +207,23 @@ mod tests {
         let hours = fold(Kind::Counter, 3_600_000, minutes);
         assert_eq!((hours[0].sum, hours[0].covered_ms), (120.0, 61_000));
         assert_eq!((hours[0].min, hours[0].max), (30.0 / 58.0, 50.0));
+    }
+
+    #[test]
+    fn lanes_that_take_turns_count_an_increase_once() {
+        let rollup =
+            |kind, samples: &[(i64, f64)]| fold_samples(kind, 60_000, 1000, samples.to_vec())[0];
+        let (one, other) = ([(2000, 20.0), (5000, 50.0)], [(3000, 30.0), (4000, 40.0)]);
+        let mut counter = rollup(Kind::Counter, &one);
+        counter.merge(Kind::Counter, rollup(Kind::Counter, &other));
+        assert_eq!((counter.sum, counter.covered_ms), (30.0, 3000));
+        assert_eq!((counter.last_ms, counter.last, counter.count), (5000, 50.0, 4));
+        let mut gauge = rollup(Kind::Gauge, &one);
+        gauge.merge(Kind::Gauge, rollup(Kind::Gauge, &other));
+        assert_eq!((gauge.sum, gauge.last_ms, gauge.last, gauge.count), (140.0, 5000, 50.0, 4));
+        let mut longer = rollup(Kind::Counter, &other);
+        longer.merge(Kind::Counter, rollup(Kind::Counter, &[(3500, 35.0), (5500, 55.0)]));
+        assert_eq!((longer.sum, longer.covered_ms, longer.last_ms), (25.0, 2500, 5500));
     }
 
     #[test]

@@ -64,7 +64,8 @@ pub(super) fn write(
             match write_pair(shared, store, day, rest, &mut segments) {
                 Ok(left) => rest = left,
                 Err(error) => {
-                    segments.iter().for_each(|facts| discard(shared, facts));
+                    // Minutes are nothing without their samples, but samples would be believed to have their minutes.
+                    segments.iter().rev().for_each(|facts| discard(shared, facts));
                     return Err(error);
                 }
             }
@@ -146,7 +147,6 @@ impl Pair {
     }
 
     fn add(&mut self, shared: &Shared, group: &Group, interval_ms: u32) {
-        let interval_ms = shortest(&group.times).unwrap_or(interval_ms);
         self.raw.add(group);
         for column in &group.columns {
             let series = shared.catalog.get(column.series);
@@ -199,8 +199,10 @@ fn minutes_of(
     column: &GroupColumn,
 ) -> Vec<super::rollup::Rollup> {
     let step_ms = Tier::Minute.step_ms().unwrap_or(1);
-    let times = column.rows.iter().map(|row| times[usize::from(*row)]);
-    fold_samples(kind, step_ms, interval_ms, times.zip(column.values.iter().copied()))
+    let times: Vec<i64> = column.rows.iter().map(|row| times[usize::from(*row)]).collect();
+    // Others of the collector may come at other times.
+    let interval_ms = shortest(&times).unwrap_or(interval_ms);
+    fold_samples(kind, step_ms, interval_ms, times.into_iter().zip(column.values.iter().copied()))
 }
 
 /// The shortest time between two of `times`, in milliseconds; none where there is but one.

@@ -22,8 +22,9 @@ use std::{
 };
 
 use super::{
-    StoreError,
+    StoreError, disk,
     pieces::{Broken, Family, Sources, families_of},
+    retention,
     runs::runs_of,
     sealing::{discard, write_out},
     segment::{DAY_MS, SegmentFacts, SegmentWriter},
@@ -31,7 +32,7 @@ use super::{
     shared::{Shared, lock, remove_if_there},
     tier::Tier,
 };
-use crate::logging::chain;
+use crate::{config::Retention, logging::chain, series::now_ms};
 
 /// Segments of a day that is over are left alone for so long after the last was sealed: more may come.
 const QUIET: Duration = Duration::from_secs(5 * 60);
@@ -65,6 +66,7 @@ impl From<StoreError> for Failure {
 pub(super) struct Settler {
     shared: Arc<Shared>,
     store: u128,
+    retention: Retention,
     /// Segments that cannot be read whole.
     broken: BTreeSet<u64>,
     /// Of each day the newest segment, and since when it is.
@@ -75,9 +77,10 @@ pub(super) struct Settler {
 
 impl Settler {
     /// A settler of an open store; what is there already is quiet.
-    pub(super) fn new(shared: Arc<Shared>, store: u128) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, store: u128, retention: Retention) -> Self {
         let (broken, leaving) = (BTreeSet::new(), None);
-        let mut settler = Self { shared, store, broken, newest: HashMap::new(), leaving };
+        let newest = HashMap::new();
+        let mut settler = Self { shared, store, retention, broken, newest, leaving };
         settler.look(None);
         settler
     }
@@ -93,7 +96,8 @@ impl Settler {
         }
         self.look(Some(Instant::now()));
         let today = self.shared.sealed_below.load(Ordering::Relaxed);
-        let terms = Terms { today, most_bytes: self.shared.limits.settled };
+        let minutes_from_ms = retention::oldest_ms(&self.retention, Tier::Minute, now_ms());
+        let terms = Terms { today, most_bytes: self.shared.limits.settled, minutes_from_ms };
         let segments: Vec<_> = {
             let view = self.shared.view();
             view.segments
@@ -108,6 +112,9 @@ impl Settler {
         };
         let Some(job) = next_job(segments.iter(), terms, is_quiet) else { return Ok(false) };
         drop(segments);
+        if !self.has_room(&job)? {
+            return Ok(false);
+        }
         let began = Instant::now();
         let Some(facts) = self.write(&job, stop)? else {
             return Ok(!stop.load(Ordering::Relaxed));
@@ -119,6 +126,20 @@ impl Settler {
         }
         self.delete_replaced()?;
         Ok(true)
+    }
+
+    /// Whether replaced segments are still there, so that nothing else can be done.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    /// Whether the disk has room for a job that nobody waits for: what is left of a disk that fills up is for others.
+    fn has_room(&self, job: &Job) -> Result<bool, StoreError> {
+        let path = &self.shared.path;
+        let left = disk::available(path).map_err(StoreError::file("measure", path))?;
+        let bytes: u64 = job.sources().iter().map(|facts| facts.bytes).sum();
+        let is_short = self.shared.is_short.load(Ordering::Relaxed);
+        Ok(!is_short && left >= bytes + 2 * self.shared.limits.reserve)
     }
 
     /// Notes which days have a new segment.

@@ -39,6 +39,8 @@ pub(super) struct Terms {
     pub(super) today: i64,
     /// At most so many bytes are merged at once.
     pub(super) most_bytes: u64,
+    /// Minutes that end before this are to go: they are folded without waiting for their week.
+    pub(super) minutes_from_ms: i64,
 }
 
 impl Job {
@@ -76,6 +78,13 @@ pub(super) fn next_job<'a>(
         if let Some(merged) = to_merge(of_day, is_over, terms.most_bytes) {
             return Some(Job::Merge(merged));
         }
+    }
+    let expired = |facts: &Arc<SegmentFacts>| facts.last_ms < terms.minutes_from_ms;
+    let expired: Vec<_> =
+        weeks.values().flatten().filter(|facts| expired(facts)).cloned().collect();
+    if let Some(first) = expired.first() {
+        let span = first.span;
+        return Some(Job::Fold(expired.into_iter().filter(|facts| facts.span == span).collect()));
     }
     let this_week = Tier::Minute.span_of(terms.today.saturating_mul(DAY_MS));
     let is_over = |week: &i64| {
@@ -115,21 +124,22 @@ fn to_merge(
     (merged.len() > 1).then_some(merged)
 }
 
-/// As many of the first as have `most_bytes` together.
+/// As many of the first as have `most_bytes` together, but for those that are too large to go with others.
 fn within(segments: Vec<Arc<SegmentFacts>>, most_bytes: u64) -> Vec<Arc<SegmentFacts>> {
     let mut bytes = 0;
     let fits = |facts: &Arc<SegmentFacts>| {
         bytes += facts.bytes;
         bytes <= most_bytes
     };
-    segments.into_iter().take_while(fits).collect()
+    let small = segments.into_iter().filter(|facts| facts.bytes <= most_bytes / 2);
+    small.take_while(fits).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TERMS: Terms = Terms { today: 100, most_bytes: 1000 };
+    const TERMS: Terms = Terms { today: 100, most_bytes: 1000, minutes_from_ms: 10 * DAY_MS };
 
     fn segment(id: u64, tier: Tier, day: i64) -> SegmentFacts {
         let first_ms = day * DAY_MS + id as i64;
@@ -160,6 +170,7 @@ mod tests {
         let folded = |id| SegmentFacts { folded: true, ..of_day(id) };
         assert_eq!(job(&[folded(1), folded(2), of_day(3)]), Some((false, vec![3])));
         assert_eq!(job(&[folded(1), folded(2)]), None);
+        assert_eq!(job(&[minute(1, 9), minute(2, 99)]), Some((false, vec![1])), "about to go");
         let first_version = SegmentFacts { folded: false, ..raw(5, 100) };
         assert_eq!(job(&[first_version, raw(1, 99), raw(2, 99)]), Some((false, vec![5])));
     }

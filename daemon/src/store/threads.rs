@@ -92,7 +92,7 @@ impl Running {
             });
             drop(held);
         })?;
-        let settler = Settler::new(shared.clone(), keeper.store());
+        let settler = Settler::new(shared.clone(), keeper.store(), config.retention.clone());
         let (settled, stopped) = (shared.clone(), stop.clone());
         let work = KeeperWork {
             keeper,
@@ -353,13 +353,14 @@ fn settle(mut settler: Settler, shared: &Shared, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let at_once = shared.settle_at_once.load(Ordering::Relaxed);
         let done = settler.step(at_once, stop);
-        done.as_ref().err().into_iter().for_each(|error| shared.note_failure(error));
         let trouble = done.as_ref().err().map(|error| chain(error));
         shared.set_trouble(Part::Settling, trouble.as_deref());
         match done {
             Ok(true) => continue,
             Ok(false) => {
-                shared.settle_at_once.store(false, Ordering::Relaxed);
+                if !settler.is_waiting() {
+                    shared.settle_at_once.store(false, Ordering::Relaxed);
+                }
                 thread::park_timeout(LOOK_EVERY);
             }
             Err(_) => thread::park_timeout(RETRY_KEEPING),

@@ -58,6 +58,10 @@ pub(crate) async fn seal(receiver: &Receiver, samples: f64) -> Sealed {
             }
         }
         _ => {
+            // What stays is settled at once, as the others merge theirs.
+            let socket = receiver.data.join("control.sock");
+            let seal = http::over_control(&socket, Method::POST, "/api/v1/store/seal", "{}").await;
+            let settled = if seal.is_ok() { "settled" } else { "not settled to its end" };
             receiver.rests().await;
             let (sealed, whole) =
                 (metric(receiver, "bartizan_store_sealed_samples").await, size(&receiver.data));
@@ -72,7 +76,7 @@ pub(crate) async fn seal(receiver: &Receiver, samples: f64) -> Sealed {
             Sealed {
                 per_sample: segments / sealed,
                 whole: whole as f64 / samples,
-                parts: format!("{shown}; {:.1} % sealed", 100.0 * sealed / samples),
+                parts: format!("{shown}; {:.1} % sealed, {settled}", 100.0 * sealed / samples),
             }
         }
     }

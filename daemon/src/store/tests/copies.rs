@@ -83,8 +83,9 @@ fn a_backup_of_a_store_that_goes_on_has_all_that_was_written_before() {
                 let first = written.load(Ordering::Relaxed);
                 store.write(rows(id, first..first + 20));
                 written.store(first + 20, Ordering::Release);
-                // Files go from log to segments all the time.
+                // Files go from log to segments all the time, though not faster than they can be listed.
                 store.seal();
+                thread::sleep(Duration::from_millis(20));
             }
         });
         for round in 0..10 {

@@ -37,7 +37,7 @@ use super::{
     writer::Origin,
 };
 use crate::{
-    config::StoreConfig,
+    config::{Retention, StoreConfig},
     series::{Catalog, Frame, Kind, Labels, Sample, Series, SeriesId},
 };
 
@@ -100,7 +100,7 @@ impl Opened {
     /// Settles all there is to settle.
     fn settle(&mut self) {
         let Store { shared, keeper, .. } = &mut self.store;
-        let mut settler = Settler::new(shared.clone(), keeper.store());
+        let mut settler = Settler::new(shared.clone(), keeper.store(), Retention::default());
         while settler.step(true, &AtomicBool::new(false)).unwrap() {}
         keeper.index().unwrap();
     }

@@ -141,7 +141,8 @@ fn a_kill_at_any_moment_of_settling_counts_nothing_twice() {
     let hours = ids.map(|id| store.expected_rollups(Tier::Hour, id));
 
     let shared = store.store.shared.clone();
-    let mut settler = Settler::new(shared.clone(), store.store.keeper.store());
+    let mut settler =
+        Settler::new(shared.clone(), store.store.keeper.store(), Retention::default());
     let mut moments = vec![copy(folder.path())];
     let not_yet = AtomicBool::new(false);
     loop {
@@ -237,7 +238,8 @@ fn retention_is_quicker_than_settling() {
         store.seal();
     }
     let shared = store.store.shared.clone();
-    let mut settler = Settler::new(shared.clone(), store.store.keeper.store());
+    let mut settler =
+        Settler::new(shared.clone(), store.store.keeper.store(), Retention::default());
     let raw: Vec<_> = {
         let view = shared.view();
         view.segments.values().filter(|facts| facts.tier == Tier::Raw).cloned().collect()

@@ -54,8 +54,8 @@ pub(super) struct Damaged {
     pub(super) checkpoint: bool,
 }
 
-/// First and last instant of segments, by number.
-type Spans = BTreeMap<u64, (i64, i64)>;
+/// Tier, first and last instant of segments, by number.
+type Spans = BTreeMap<u64, (Tier, i64, i64)>;
 
 /// A segment's file, and what its name says.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ impl Check {
         }
         let mut contents = Contents::default();
         read.pairs.iter().for_each(|(key, value)| contents.take_in(key, value));
-        let span = |facts: &SegmentFacts| (facts.first_ms, facts.last_ms);
+        let span = |facts: &SegmentFacts| (facts.tier, facts.first_ms, facts.last_ms);
         let stated = contents.segments.iter().map(|(id, facts)| (*id, span(facts))).collect();
         self.take_in(contents);
         Ok(Some(stated))
@@ -234,7 +234,7 @@ impl Check {
                     Err(error) => return Err(error),
                 };
                 self.findings.reads(bytes);
-                there.insert(at.facts.id, span);
+                there.insert(at.facts.id, (tier, span.0, span.1));
                 if !scan.damages.is_empty() {
                     self.damaged.segments.push(at.clone());
                 }
@@ -250,9 +250,11 @@ impl Check {
     /// Says which segments the state names that are not there. A kill between deleting one and telling the state
     /// leaves such a name too: then nothing older is there, or another one holds the same.
     fn missing(&mut self, stated: &Spans, there: &Spans) {
-        for (id, (first_ms, last_ms)) in stated.iter().filter(|(id, _)| !there.contains_key(id)) {
-            let has_older = there.values().any(|(first, _)| first < first_ms);
-            let has_same = there.values().any(|(first, last)| first <= last_ms && last >= first_ms);
+        let gone = stated.iter().filter(|(id, _)| !there.contains_key(id));
+        for (id, (tier, first_ms, last_ms)) in gone {
+            let mut others = there.values().filter(|(other, ..)| other == tier);
+            let has_older = others.clone().any(|(_, first, _)| first < first_ms);
+            let has_same = others.any(|(_, first, last)| first <= last_ms && last >= first_ms);
             if has_older && !has_same {
                 let file = self.path.join("segments").join(format!("{id:016x}.seg"));
                 let mut damage = Damage::new(&file, (0, 0), "the state names it, and it is gone");

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
+    fs::{self, File},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -19,6 +19,7 @@ use super::{
     },
     dump::{Dump, Dumped, Selection, TakeSamples},
     inventory::Inventory,
+    restore::give_to,
 };
 use crate::{
     config::StoreConfig,
@@ -100,7 +101,11 @@ impl ClosedStore {
     /// Seals everything and settles what can be, so that its size is what it will be.
     pub fn seal(&mut self) -> Result<(), StoreError> {
         self.seal_only()?;
-        let mut settler = Settler::new(self.store.shared.clone(), self.store.keeper.store());
+        let mut settler = Settler::new(
+            self.store.shared.clone(),
+            self.store.keeper.store(),
+            self.store.config.retention.clone(),
+        );
         while settler.step(true, &AtomicBool::new(false))? {}
         self.store.keeper.index()
     }
@@ -120,7 +125,10 @@ impl ClosedStore {
             synced.map_err(StoreError::file("sync log", path))?;
         }
         self.store.keeper.index()?;
-        self.store.keeper.checkpoint()
+        self.store.keeper.checkpoint()?;
+        // Whoever is root leaves nothing behind that the daemon may not touch.
+        let path = &self.store.shared.path;
+        give_to(path, fs::metadata(path).ok().as_ref())
     }
 
     /// The store's own numbers of the series that samples name.

@@ -137,7 +137,7 @@ fn fill(draft: &Path, from: &Path, sums: &BTreeMap<PathBuf, String>) -> Result<(
 }
 
 /// Gives all files to whom the folder before belonged, where we may.
-fn give_to(draft: &Path, owner: Option<&fs::Metadata>) -> Result<(), StoreError> {
+pub(super) fn give_to(draft: &Path, owner: Option<&fs::Metadata>) -> Result<(), StoreError> {
     let Some(owner) = owner.filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
     let mut folders = vec![draft.to_owned()];
     while let Some(path) = folders.pop() {
