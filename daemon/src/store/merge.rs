@@ -14,7 +14,7 @@ use super::{
     asked::Asked,
     heads::Chunk,
     points::Points,
-    rollup::Rollup,
+    rollup::{Rollup, interval_of},
     segment::{Entry, Place, SegmentFacts},
     segment_read::Segment,
     shared::Shared,
@@ -228,7 +228,8 @@ impl<'a> Merge<'a> {
         let direct = is_alone && waiting.is_empty();
         if tier == Tier::Raw {
             let samples = opened.values(entry, &times)?;
-            let interval_ms = interval_of(&samples, asked.series.interval_ms);
+            let interval_ms =
+                interval_of(samples.iter().map(|(at_ms, _)| *at_ms), asked.series.interval_ms);
             if direct {
                 samples.into_iter().for_each(|(at_ms, value)| {
                     asked.points.add(at_ms, value, interval_ms);
@@ -307,11 +308,4 @@ impl<'a> Merge<'a> {
         tracing::error!(error = chain(error), "store left out what is damaged");
         self.found.partial = true;
     }
-}
-
-/// Time between two samples of a block. Slots are whole multiples of it, so it is
-/// the shortest there is; `otherwise` where there is but one sample.
-pub(super) fn interval_of(samples: &[(i64, f64)], otherwise: u32) -> u32 {
-    let apart = samples.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0));
-    apart.min().and_then(|apart| u32::try_from(apart).ok()).unwrap_or(otherwise)
 }

@@ -12,8 +12,7 @@ use std::{
 use super::{
     StoreError,
     codec::{Effort, ROWS_MAX},
-    merge::interval_of,
-    rollup::{Rollup, fold},
+    rollup::{Rollup, fold, interval_of},
     rollup_codec::Fields,
     segment::{Entry, GroupColumn, SegmentFacts, SegmentWriter},
     segment_read::Segment,
@@ -182,7 +181,7 @@ impl Sources {
         }
         let samples = self.samples(piece, series, times)?;
         let known = self.catalog.get(series).map_or(1, |series| series.interval_ms);
-        let interval_ms = interval_of(&samples, known);
+        let interval_ms = interval_of(samples.iter().map(|(at_ms, _)| *at_ms), known);
         let rollup = |(at, value)| Rollup::of(kind, at, at, value, interval_ms);
         Ok(samples.into_iter().map(rollup).collect())
     }

@@ -94,9 +94,8 @@ impl Rollup {
         let ends_later = later.last_ms > self.last_ms;
         match kind {
             Kind::Counter if ends_later => {
-                let first = (later.last_ms, later.last);
-                let mut end =
-                    Self { first_ms: first.0, first: first.1, sum: 0.0, covered_ms: 0, ..later };
+                let Self { start_ms, last_ms, last, interval_ms, .. } = later;
+                let mut end = Self::of(kind, start_ms, last_ms, last, interval_ms);
                 end.follow(self.last_ms, self.last);
                 self.sum += end.sum;
                 self.covered_ms = self.covered_ms.saturating_add(end.covered_ms);
@@ -129,6 +128,14 @@ impl Rollup {
     pub(super) fn within(self, step_ms: i64) -> Self {
         Self { start_ms: self.start_ms - self.start_ms.rem_euclid(step_ms), ..self }
     }
+}
+
+/// Time between two samples that were taken at `times`, which ascend. Slots are whole multiples of it, so it is the
+/// shortest there is; `otherwise` where there is but one sample.
+pub(super) fn interval_of(times: impl Iterator<Item = i64>, otherwise: u32) -> u32 {
+    let mut before = None;
+    let apart = times.filter_map(|at_ms| Some(at_ms.saturating_sub(before.replace(at_ms)?))).min();
+    apart.and_then(|apart| u32::try_from(apart).ok()).unwrap_or(otherwise)
 }
 
 /// Merges what stands in the same stretch of `step_ms`; what is given must be in the order of time.

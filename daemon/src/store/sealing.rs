@@ -16,7 +16,7 @@ use super::{
     codec::Effort,
     groups::{days_of, groups_of},
     heads::Chunk,
-    rollup::fold_samples,
+    rollup::{Rollup, fold_samples, interval_of},
     segment::{Group, GroupColumn, SEGMENT_MAX, SegmentFacts, SegmentWriter},
     shared::{Shared, remove_if_there},
     table::{StreamEnd, Table},
@@ -192,23 +192,12 @@ impl Pair {
 }
 
 /// What the values of one series in a group come to by the minute.
-fn minutes_of(
-    kind: Kind,
-    interval_ms: u32,
-    times: &[i64],
-    column: &GroupColumn,
-) -> Vec<super::rollup::Rollup> {
+fn minutes_of(kind: Kind, interval_ms: u32, times: &[i64], column: &GroupColumn) -> Vec<Rollup> {
     let step_ms = Tier::Minute.step_ms().unwrap_or(1);
     let times: Vec<i64> = column.rows.iter().map(|row| times[usize::from(*row)]).collect();
     // Others of the collector may come at other times.
-    let interval_ms = shortest(&times).unwrap_or(interval_ms);
+    let interval_ms = interval_of(times.iter().copied(), interval_ms);
     fold_samples(kind, step_ms, interval_ms, times.into_iter().zip(column.values.iter().copied()))
-}
-
-/// The shortest time between two of `times`, in milliseconds; none where there is but one.
-pub(super) fn shortest(times: &[i64]) -> Option<u32> {
-    let apart = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
-    apart.min().and_then(|apart| u32::try_from(apart).ok())
 }
 
 /// Writes what the segment holds in memory, once there is room for it.

@@ -204,9 +204,8 @@ fn minutes_without_their_samples_do_not_count() {
     );
 }
 
-#[test]
-fn what_cannot_be_read_whole_is_left_as_it_is() {
-    let folder = TempDir::new().unwrap();
+/// A store of 3,000 rows, sealed a thousand at a time.
+fn sealed_in_three(folder: &TempDir) -> (Opened, [SeriesId; 3]) {
     let mut store = open(folder.path());
     let ids = ids(&store);
     for begin in 0..3 {
@@ -214,6 +213,13 @@ fn what_cannot_be_read_whole_is_left_as_it_is() {
         store.write(rows.map(|row| second(ids, row)).collect());
         store.seal();
     }
+    (store, ids)
+}
+
+#[test]
+fn what_cannot_be_read_whole_is_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let (mut store, _) = sealed_in_three(&folder);
     let raw = files(&folder.path().join("segments/raw"), "seg");
     let mut bytes = fs::read(&raw[1]).unwrap();
     bytes[50] ^= 1;
@@ -230,13 +236,7 @@ fn what_cannot_be_read_whole_is_left_as_it_is() {
 #[test]
 fn retention_is_quicker_than_settling() {
     let folder = TempDir::new().unwrap();
-    let mut store = open(folder.path());
-    let ids = ids(&store);
-    for begin in 0..3 {
-        let rows = begin * 1_000..(begin + 1) * 1_000;
-        store.write(rows.map(|row| second(ids, row)).collect());
-        store.seal();
-    }
+    let (store, ids) = sealed_in_three(&folder);
     let shared = store.store.shared.clone();
     let mut settler =
         Settler::new(shared.clone(), store.store.keeper.store(), Retention::default());
