@@ -2,7 +2,8 @@
 //!
 //! The trace is repeated, a row every ten seconds, and its stamps end now, so that retention has its say. Disk per sample
 //! is no measure of compression here. `BARTIZAN_MONTH_SERVERS` (10; 1,000 where `BARTIZAN_LONG` is set) and
-//! `BARTIZAN_DAYS` (30) say how much; `tests/bench/store month` starts it.
+//! `BARTIZAN_DAYS` (30) say how much; `tests/bench/store month` starts it. Where `BARTIZAN_MONTH_FOLDER` names a folder,
+//! the month stays there, and the next run asks it without writing another.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops")]
 
@@ -10,6 +11,7 @@ mod recorded;
 
 use std::{
     fs,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -49,10 +51,20 @@ async fn main() {
     trace.sort_by(|one, other| changes(other).cmp(&changes(one)).then(one.name.cmp(&other.name)));
     trace.truncate(SERIES);
     let config = StoreConfig { max_bytes: 64 << 30, ..StoreConfig::default() };
-    let bench = Bench::start(config).await;
-    let until_ms = now_ms() / STEP_MS * STEP_MS;
-    fill(&bench, &trace, servers, (until_ms - days * DAY_MS, until_ms)).await;
-    bench.reopen();
+    let kept = std::env::var_os("BARTIZAN_MONTH_FOLDER").map(PathBuf::from);
+    let bench = match &kept {
+        Some(folder) => Bench::start_in(folder, config).await,
+        None => Bench::start(config).await,
+    };
+    let until_ms = match bench.reader.last_seen("server-0") {
+        Some(last_ms) => last_ms + STEP_MS,
+        None => {
+            let until_ms = now_ms() / STEP_MS * STEP_MS;
+            fill(&bench, &trace, servers, (until_ms - days * DAY_MS, until_ms)).await;
+            bench.reopen();
+            until_ms
+        }
+    };
     at_rest(&bench).await;
     ask(&bench, &trace[3].name, days, until_ms).await;
     bench.reopen();

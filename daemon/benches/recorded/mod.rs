@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -24,9 +24,10 @@ pub(crate) struct Column {
     pub(crate) values: Vec<Option<f64>>,
 }
 
-/// A store at work, in a folder of its own.
+/// A store at work, in a folder of its own or in one that is kept.
 pub(crate) struct Bench {
-    pub(crate) folder: tempfile::TempDir,
+    folder: PathBuf,
+    _own: Option<tempfile::TempDir>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) port: StorePort,
     pub(crate) reader: StoreReader,
@@ -36,13 +37,19 @@ pub(crate) struct Bench {
 impl Bench {
     /// A fresh one.
     pub(crate) async fn start(config: StoreConfig) -> Self {
-        let folder = tempfile::TempDir::new().unwrap();
+        let own = tempfile::TempDir::new().unwrap();
+        let bench = Self::start_in(own.path(), config).await;
+        Self { _own: Some(own), ..bench }
+    }
+
+    /// What is in `folder`, or a fresh one that stays there.
+    pub(crate) async fn start_in(folder: &Path, config: StoreConfig) -> Self {
         let catalog = Arc::new(Catalog::default());
-        let store = Store::open(folder.path(), &config, &catalog).unwrap();
+        let store = Store::open(folder, &config, &catalog).unwrap();
         let (port, intake) = StorePort::new(64 << 20);
         let reader = StoreReader::new(catalog.clone(), intake.clone());
         let arguments = StoreArguments {
-            path: folder.path().to_owned(),
+            path: folder.to_owned(),
             config,
             catalog: catalog.clone(),
             intake,
@@ -52,7 +59,7 @@ impl Bench {
             node: Tree::default().root().child("store", "store"),
         };
         let (actor, _) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
-        Self { folder, catalog, port, reader, actor }
+        Self { folder: folder.to_owned(), _own: None, catalog, port, reader, actor }
     }
 
     /// The series that a column of the trace is for a server.
@@ -71,8 +78,8 @@ impl Bench {
 
     /// Opens the folder as a kill would have left it now.
     pub(crate) fn reopen(&self) {
-        let copy = tempfile::TempDir::new().unwrap();
-        copy_below(self.folder.path(), copy.path());
+        let copy = tempfile::TempDir::new_in(self.folder.parent().unwrap()).unwrap();
+        copy_below(&self.folder, copy.path());
         let log = self.reader.stats().bytes_log as f64 / 1e6;
         let start = Instant::now();
         let store = Store::open(copy.path(), &lasting(), &Arc::default()).unwrap();

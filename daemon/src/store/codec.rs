@@ -9,7 +9,7 @@
 //!           0x5k a line: first, step, / 10^k        0x30 pco over f64
 //!           0x8k pco over i32: (x - first) / divisor, / 10^k     0x9k the same over i64
 //!           0x31 pco over the bits, for what nothing else brings back
-//!           0xak few of them: first, then distances, / 10^k        0x70 few of them, 8 bytes each
+//!           0xak few of them, / 10^k, as in `few`                   0x70 few of them, 8 bytes each
 //! ```
 
 use pco::{
@@ -20,6 +20,7 @@ use pco::{
 
 use super::{
     decimal::{SCALES, integers},
+    few::{common_divisor, put_few, read_few},
     wire::{Input, put_i64},
 };
 
@@ -38,8 +39,9 @@ const PCO_I64: u8 = 0x90;
 const FEW_INTEGERS: u8 = 0xa0;
 const FEW_BITS: u8 = 0x70;
 
-/// Of fewer values pco's own header is the most.
-const FEW: usize = 48;
+/// Of fewer integers, and of fewer other values, pco's own header is the most.
+const FEW_INTEGERS_MOST: usize = 128;
+const FEW_OTHERS_MOST: usize = 48;
 
 /// How much work it is worth to write less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +119,7 @@ pub(super) fn put_values(out: &mut Vec<u8>, values: &[f64], effort: Effort) {
         put_equal(out, *first);
     } else if let Some((integers, scale)) = integers(values) {
         put_integers(out, &integers, scale, effort);
-    } else if values.len() < FEW {
+    } else if values.len() < FEW_OTHERS_MOST {
         out.push(FEW_BITS);
         values.iter().for_each(|value| out.extend_from_slice(&value.to_bits().to_le_bytes()));
         return;
@@ -161,15 +163,7 @@ pub(super) fn read_values(bytes: &[u8], rows: usize) -> Option<Vec<f64>> {
             let integers = read_pco::<i64>(input.rest(), rows)?.into_iter();
             integers.map(|n| scaled(first.wrapping_add(n.wrapping_mul(divisor)))).collect()
         }
-        FEW_INTEGERS => {
-            let mut integer = 0i64;
-            let mut values = Vec::with_capacity(rows);
-            for _ in 0..rows {
-                integer = integer.wrapping_add(input.i64()?);
-                values.push(scaled(integer));
-            }
-            values
-        }
+        FEW_INTEGERS => read_few(&mut input, rows)?.into_iter().map(scaled).collect(),
         FEW_BITS => {
             let bits = input.take(rows.checked_mul(8)?)?.chunks_exact(8);
             bits.filter_map(|bits| Some(f64::from_le_bytes(bits.try_into().ok()?))).collect()
@@ -201,14 +195,10 @@ fn put_integers(out: &mut Vec<u8>, integers: &[i64], scale: usize, effort: Effor
         put_i64(out, step);
         return;
     }
-    if integers.len() < FEW {
+    if integers.len() < FEW_INTEGERS_MOST {
         let start = out.len();
         out.push(FEW_INTEGERS | scale as u8);
-        let mut before = 0;
-        for integer in integers {
-            put_i64(out, integer - before);
-            before = *integer;
-        }
+        put_few(out, integers);
         if effort == Effort::Settled {
             let mut other = Vec::new();
             put_pco_integers(&mut other, integers, scale, effort);
@@ -250,13 +240,6 @@ fn put_shortest<T: Number>(out: &mut Vec<u8>, numbers: &[T], guess: usize, effor
             }
         }
     }
-}
-
-fn common_divisor(mut one: i64, mut other: i64) -> i64 {
-    while other != 0 {
-        (one, other) = (other, one % other);
-    }
-    one.abs()
 }
 
 /// How often to take differences until the numbers are shortest, at most twice.

@@ -2,20 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{
-    StoreError,
-    segment::{ENTRY, Entry},
-    segment_read::{Segment, read_entry},
-};
+use super::{StoreError, index_page::Page, segment::Entry, segment_read::Segment};
 use crate::series::SeriesId;
-
-/// Entries that are read together.
-const PAGE: u64 = 256;
 
 /// The index of an open segment.
 pub(super) struct Index<'a> {
     segment: &'a Segment,
-    pages: HashMap<u64, Vec<u8>>,
+    pages: HashMap<u64, Page>,
 }
 
 impl<'a> Index<'a> {
@@ -27,10 +20,11 @@ impl<'a> Index<'a> {
     /// Where the values of a series stand, oldest first, and whether part of the
     /// index could not be read.
     pub(super) fn find(&mut self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {
-        let (mut low, mut high) = (0, self.segment.entries);
+        let pages = self.segment.pages();
+        let (mut low, mut high) = (0, pages);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.entry(middle)? {
+            match self.page(middle)?.first() {
                 Some(entry) if entry.series < series => low = middle + 1,
                 Some(_) => high = middle,
                 // A search cannot step over a damage; reading everything can.
@@ -38,11 +32,16 @@ impl<'a> Index<'a> {
             }
         }
         let mut found = Vec::new();
-        for at in low..self.segment.entries {
-            match self.entry(at)? {
-                Some(entry) if entry.series == series => found.push(entry),
-                Some(_) => break,
-                None => return self.find_one_by_one(series),
+        // It may begin within the page before the first that begins with it.
+        for number in low.saturating_sub(1)..pages {
+            let page = self.page(number)?;
+            let Some(last) = page.last() else { return self.find_one_by_one(series) };
+            let goes_on = last.series <= series;
+            let first = page.partition_point(|entry| entry.series < series);
+            let end = page.partition_point(|entry| entry.series <= series);
+            found.extend_from_slice(&page[first..end]);
+            if !goes_on {
+                break;
             }
         }
         Ok((found, false))
@@ -59,15 +58,14 @@ impl<'a> Index<'a> {
         Ok((found, true))
     }
 
-    /// An entry of the index; `None` if it is damaged.
-    fn entry(&mut self, number: u64) -> Result<Option<Entry>, StoreError> {
-        let (page, within) = (number / PAGE, (number % PAGE) as usize * ENTRY);
-        if !self.pages.contains_key(&page) {
-            let read = self.segment.entries_from(page * PAGE, PAGE)?;
-            self.pages.insert(page, read);
-        }
-        let bytes = self.pages.get(&page).and_then(|bytes| bytes.get(within..within + ENTRY));
-        let at = self.segment.index + number * ENTRY as u64;
-        Ok(bytes.and_then(|bytes| read_entry(self.segment.facts().id, at, bytes)))
+    /// The entries of a page; none if it is damaged.
+    fn page(&mut self, number: u64) -> Result<&[Entry], StoreError> {
+        let page = match self.pages.entry(number) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(self.segment.page(number)?)
+            }
+        };
+        Ok(if page.whole { &page.entries } else { &[] })
     }
 }

@@ -49,6 +49,7 @@ mod disk;
 mod disk_faults;
 mod errands;
 mod error;
+mod few;
 mod folder;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -57,6 +58,7 @@ mod groups;
 mod heads;
 mod held;
 mod index;
+mod index_page;
 mod intake;
 mod keeper;
 mod lanes;

@@ -1,7 +1,8 @@
 //! The rollups of one series as bytes: a column for each of their fields, as the codec of values writes them.
 //!
 //! ```text
-//!  flags u8 · first_ms, last_ms from the start · interval_ms · samples that are missing · time that is not covered
+//!  flags u8, a counter's places behind the point among them
+//!  first_ms, last_ms from the start · interval_ms · samples that are missing · time that is not covered
 //!  min · max · sum · [first] · last                       each column its length and its bytes
 //! ```
 //!
@@ -11,8 +12,8 @@
 //!
 //! # Invariants
 //!
-//! - Counts, times, least, greatest, first and last values come back as they were; a gauge's sum may have lost the
-//!   noise that adding decimals leaves behind them, and rates that are no decimals what an f32 does not hold.
+//! - Counts, times, least, greatest, first and last values come back as they were; sums may have lost the noise that
+//!   reckoning with decimals leaves behind them, and rates that are no decimals what is beyond seven digits.
 
 use super::{
     codec::{Effort, put_values, read_values},
@@ -32,9 +33,11 @@ const PLAIN: u8 = 2;
 /// Appends rollups but for their start.
 pub(super) fn put_rollups(out: &mut Vec<u8>, kind: Kind, rollups: &[Rollup], effort: Effort) {
     let of_counter = kind == Kind::Counter;
-    let ends = expected_ends(rollups);
-    let is_plain = of_counter && !ends_come_back(rollups, &ends);
-    out.push(if of_counter { COUNTER } else { 0 } | if is_plain { PLAIN } else { 0 });
+    let scale = if of_counter { scale_of(rollups) } else { None };
+    let (ends, come_back) = expected_ends(rollups, scale);
+    let is_plain = of_counter && !come_back;
+    let places = scale.map_or(0, |scale| (scale as u8 + 1) << 4);
+    out.push(places | if of_counter { COUNTER } else { 0 } | if is_plain { PLAIN } else { 0 });
     let mut put = |field: &dyn Fn(&Rollup) -> f64| {
         let values: Vec<f64> = rollups.iter().map(field).collect();
         put_column(out, &values, effort);
@@ -53,7 +56,7 @@ pub(super) fn put_rollups(out: &mut Vec<u8>, kind: Kind, rollups: &[Rollup], eff
         let min = put(&|rollup| rollup.min);
         let max = put(&|rollup| rollup.max);
         let scale = decimals(&min).and_then(|least| Some(least.max(decimals(&max)?)));
-        put(&|rollup| scale.map_or(rollup.sum, |scale| without_noise(rollup.sum, scale)));
+        put(&|rollup| without_noise(rollup.sum, scale, rollup.sum));
         put(&|rollup| rollup.last);
         return;
     }
@@ -62,7 +65,7 @@ pub(super) fn put_rollups(out: &mut Vec<u8>, kind: Kind, rollups: &[Rollup], eff
         let is_decimal = decimals(&rates).is_some();
         put(&|rollup| if is_decimal { rate(rollup) } else { shorter(rate(rollup)) });
     }
-    put(&|rollup| rollup.sum);
+    put(&|rollup| increase(rollup, scale));
     if is_plain {
         put(&|rollup| rollup.first);
         put(&|rollup| rollup.last);
@@ -74,24 +77,38 @@ pub(super) fn put_rollups(out: &mut Vec<u8>, kind: Kind, rollups: &[Rollup], eff
     }
 }
 
-/// How a counter's first and last values depart from what is expected of them.
-fn expected_ends(rollups: &[Rollup]) -> Vec<[f64; 2]> {
-    let mut before = 0.0;
+/// The places behind the point that all a counter stood at has, if it stood at decimals.
+fn scale_of(rollups: &[Rollup]) -> Option<usize> {
+    let ends: Vec<f64> = rollups.iter().flat_map(|rollup| [rollup.first, rollup.last]).collect();
+    decimals(&ends)
+}
+
+/// How a counter's first and last values depart from what is expected of them, and whether they come back from that.
+fn expected_ends(rollups: &[Rollup], scale: Option<usize>) -> (Vec<[f64; 2]>, bool) {
+    let (mut before, mut come_back) = (0.0, true);
     let ends = rollups.iter().map(|rollup| {
-        let departs = [rollup.first - before, rollup.last - (rollup.first + rollup.sum)];
+        let sum = increase(rollup, scale);
+        let departs = [rollup.first - before, rollup.last - (rollup.first + sum)];
+        let departs = departs.map(|departs| without_noise(departs, scale, rollup.last));
+        let found = found_ends(before, sum, departs, scale);
+        let bits = |(first, last): (f64, f64)| (first.to_bits(), last.to_bits());
+        come_back &= bits(found) == bits((rollup.first, rollup.last));
         before = rollup.last;
         departs
     });
-    ends.collect()
+    (ends.collect(), come_back)
 }
 
-fn ends_come_back(rollups: &[Rollup], ends: &[[f64; 2]]) -> bool {
-    let mut before = 0.0f64;
-    rollups.iter().zip(ends).all(|(rollup, [first, last])| {
-        let found = (before + first, rollup.first + rollup.sum + last);
-        before = rollup.last;
-        found.0.to_bits() == rollup.first.to_bits() && found.1.to_bits() == rollup.last.to_bits()
-    })
+/// The first and last values that depart so from what is expected.
+fn found_ends(before: f64, sum: f64, departs: [f64; 2], scale: Option<usize>) -> (f64, f64) {
+    let tidy = |end: f64| without_noise(end, scale, end);
+    let first = tidy(before + departs[0]);
+    (first, tidy(first + sum + departs[1]))
+}
+
+/// A counter's increase, without the noise of what it stood at.
+fn increase(rollup: &Rollup, scale: Option<usize>) -> f64 {
+    without_noise(rollup.sum, scale, rollup.last)
 }
 
 /// How many samples come between two, both within, if none is missing.
@@ -123,6 +140,7 @@ pub(super) fn read_rollups(bytes: &[u8], starts: &[i64], fields: Fields) -> Opti
     let mut input = Input::new(bytes);
     let flags = input.u8()?;
     let of_counter = flags & COUNTER != 0;
+    let scale = usize::from(flags >> 4).checked_sub(1);
     let mut column = |is_needed: bool| {
         let length = input.count()?;
         let bytes = input.take(length)?;
@@ -144,8 +162,7 @@ pub(super) fn read_rollups(bytes: &[u8], starts: &[i64], fields: Fields) -> Opti
         let interval_ms = interval_ms[row] as u32;
         let (mut first, mut last, sum) = (read(&first, row), read(&last, row), read(&sum, row));
         if of_counter && flags & PLAIN == 0 {
-            first += before;
-            last += first + sum;
+            (first, last) = found_ends(before, sum, [first, last], scale);
             before = last;
         }
         Rollup {
@@ -181,16 +198,15 @@ fn put_column(out: &mut Vec<u8>, values: &[f64], effort: Effort) {
     out.extend_from_slice(&column);
 }
 
-/// A sum of decimals of `scale` places as one, if it is one but for rounding.
-fn without_noise(sum: f64, scale: usize) -> f64 {
-    let decimal = to_decimals(sum, scale);
-    if (decimal - sum).abs() <= sum.abs() * NOISE { decimal } else { sum }
+/// What was reckoned with decimals of `scale` places, the largest about `of`, as one, if it is one but for rounding.
+fn without_noise(reckoned: f64, scale: Option<usize>, of: f64) -> f64 {
+    let decimal = scale.map_or(reckoned, |scale| to_decimals(reckoned, scale));
+    if (decimal - reckoned).abs() <= of.abs() * NOISE { decimal } else { reckoned }
 }
 
-/// With as many digits as anybody reads of a rate.
+/// With seven digits: nobody reads more of a rate.
 fn shorter(rate: f64) -> f64 {
-    let short = f64::from(rate as f32);
-    if short.is_finite() == rate.is_finite() { short } else { rate }
+    if rate.is_finite() { format!("{rate:.6e}").parse().unwrap_or(rate) } else { rate }
 }
 
 #[cfg(test)]

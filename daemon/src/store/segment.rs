@@ -4,16 +4,16 @@
 //!  header   "BZSG" · version u16 · flags u16 · number u64 · id of the store u128
 //!  columns  each its bytes and their crc32c: the times of a group of rows, then
 //!           the values, or rollups, of each of its series
-//!  table    see [`super::table`]
-//!  index    an entry for each value column, by (series, time), each with its crc32c
+//!  table    see [`super::table`], as DEFLATE
+//!  index    an entry for each value column, by (series, time), in pages: see [`super::index_page`]
 //!  footer   where table and index stand, span, first and last time, samples, crc32c, "BZSE"
 //!
 //!  flags    tier (2 bits) · folded · settled
 //! ```
 //!
 //! Checksums are seeded with the number of the segment and the place in it; the footer's covers the header too.
-//! A reader believes nothing that has not passed its checksum. Version 1 had no tiers, no flags, and a footer whose
-//! checksum covered itself alone.
+//! A reader believes nothing that has not passed its checksum. Version 1 had no tiers, no flags, a plain table, an index of
+//! entries of 32 bytes, and a footer whose checksum covered itself alone.
 
 use std::{
     collections::VecDeque,
@@ -24,6 +24,7 @@ use super::{
     StoreError,
     codec::{Effort, put_times, put_values},
     disk::{File, create_dir_all, remove_file, rename, sync_folder},
+    index_page::put_index,
     rollup::Rollup,
     rollup_codec::put_rollups,
     table::Table,
@@ -41,8 +42,6 @@ pub(super) const VERSION_LEAST: u16 = 1;
 pub(super) const HEADER: usize = 32;
 /// Length of the footer.
 pub(super) const FOOTER: usize = 72;
-/// Length of an index entry.
-pub(super) const ENTRY: usize = 32;
 /// A segment is closed when it reaches this size: places in it are 32 bits.
 pub(super) const SEGMENT_MAX: u64 = 1 << 30;
 /// So many columns of times are known to have been written: a day's, once a second, has 22.
@@ -290,18 +289,13 @@ impl SegmentWriter {
 
     /// Adds what comes after the columns; write it out, then [`finish`](Self::finish).
     pub(super) fn close(&mut self, table: &Table) {
-        let table = self.put(|out| out.extend_from_slice(&table.to_bytes()));
+        let table = self.put(|out| out.extend_from_slice(&table.to_packed()));
         self.entries.sort_unstable_by_key(|entry| (entry.series, entry.first));
-        let index = self.length();
-        for entry in std::mem::take(&mut self.entries) {
-            let bytes = entry_bytes(&entry);
-            let sum = checksum(self.facts.id, self.length(), &bytes);
-            self.pending.extend_from_slice(&bytes);
-            self.pending.extend_from_slice(&sum.to_le_bytes());
-        }
+        let entries = std::mem::take(&mut self.entries);
+        let (index, count) = (self.length(), entries.len() as u64);
+        put_index(&mut self.pending, self.facts.id, index, &entries);
         let at = self.length();
         let start = self.pending.len();
-        let count = (at - index) / ENTRY as u64;
         let facts = &self.facts;
         for number in [u64::from(table.at), u64::from(table.length), index, count] {
             self.pending.extend_from_slice(&number.to_le_bytes());
@@ -371,21 +365,4 @@ fn put_column(out: &mut Vec<u8>, column: &GroupColumn, rows: usize, effort: Effo
         }
     }
     put_values(out, &column.values, effort);
-}
-
-fn entry_bytes(entry: &Entry) -> [u8; ENTRY - 4] {
-    let numbers = [
-        entry.series.0,
-        entry.first,
-        entry.last,
-        entry.times.at,
-        entry.times.length,
-        entry.values.at,
-        entry.values.length,
-    ];
-    let mut bytes = [0; ENTRY - 4];
-    for (place, number) in bytes.chunks_exact_mut(4).zip(numbers) {
-        place.copy_from_slice(&number.to_le_bytes());
-    }
-    bytes
 }

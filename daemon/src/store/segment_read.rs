@@ -10,12 +10,13 @@ use super::{
     codec::{ROWS_MAX, read_times, read_values},
     disk::File,
     index::Index,
+    index_page::{OLD_ENTRIES, OLD_ENTRY, PAGE, Page, read_old_page, read_page},
     messages::TIMES,
     rollup::Rollup,
     rollup_codec::{Fields, read_rollups},
     segment::{
-        ENTRY, Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION,
-        VERSION_LEAST, checksum, footer_checksum,
+        Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION, VERSION_LEAST,
+        checksum, footer_checksum,
     },
     table::Table,
     tier::Tier,
@@ -24,9 +25,9 @@ use super::{
 use crate::series::SeriesId;
 
 /// No column or table is longer; a greater length is a damage.
-const PLACE_MAX: u32 = 64 << 20;
-/// So much of the index is read in one piece where all of it is read.
-const ENTRIES_AT_ONCE: u64 = 2048;
+pub(super) const PLACE_MAX: u32 = 64 << 20;
+/// So many pages of the index are read in one piece where all of it is read.
+const PAGES_AT_ONCE: u64 = 64;
 
 /// An open segment whose header and footer have been checked.
 #[derive(Debug)]
@@ -36,9 +37,9 @@ pub(super) struct Segment {
     facts: SegmentFacts,
     version: u16,
     table: Place,
-    /// Where its index begins, and how many entries that has.
-    pub(super) index: u64,
-    pub(super) entries: u64,
+    /// Where its index begins and ends, and how many entries that has.
+    index: (u64, u64),
+    entries: u64,
 }
 
 impl Segment {
@@ -82,8 +83,14 @@ impl Segment {
         let facts =
             SegmentFacts { id, tier, span, first_ms, last_ms, bytes, samples, folded, settled };
         // Whoever wrote this could not reckon: nothing is reckoned with it either.
-        let index_end = entries.checked_mul(ENTRY as u64).and_then(|all| index.checked_add(all));
-        let is_within = index_end.is_some_and(|end| end <= at);
+        let is_within = match version {
+            VERSION_LEAST => {
+                let all = entries.checked_mul(OLD_ENTRY as u64);
+                all.and_then(|all| index.checked_add(all)).is_some_and(|end| end == at)
+            }
+            // An entry is three bytes at least.
+            _ => index <= at && entries <= (at - index) / 3,
+        };
         let is_of_span = |ms| TIMES.contains(&ms) && tier.span_of(ms) == span;
         let table = u32::try_from(table_at).ok().zip(u32::try_from(table_length).ok());
         let (Some((table_at, table_length)), true, true) =
@@ -92,6 +99,7 @@ impl Segment {
             return Err(damaged("its footer makes no sense"));
         };
         let table = Place { at: table_at, length: table_length };
+        let index = (index, at);
         Ok(Self { file, path: path.to_owned(), facts, version, table, index, entries })
     }
 
@@ -103,7 +111,10 @@ impl Segment {
     /// Its series, and whose they are.
     pub(super) fn table(&self) -> Result<Table, StoreError> {
         let bytes = self.read(self.table)?;
-        let table = Table::from_bytes(&bytes, self.version);
+        let table = match self.version {
+            VERSION_LEAST => Table::from_bytes(&bytes, self.version),
+            _ => Table::from_packed(&bytes, self.version),
+        };
         table.ok_or_else(|| self.damaged("its table is damaged"))
     }
 
@@ -167,31 +178,55 @@ impl Segment {
 
     /// Tells every entry of the index that is whole.
     pub(super) fn each_entry(&self, mut each: impl FnMut(&Entry)) -> Result<(), StoreError> {
-        self.each_place(|_, entry| entry.iter().for_each(&mut each))
+        self.each_page(|page| page.entries.iter().for_each(&mut each))
     }
 
-    /// Tells every place of the index, and the entry there if it is whole.
-    pub(super) fn each_place(
-        &self,
-        mut each: impl FnMut(u64, Option<Entry>),
-    ) -> Result<(), StoreError> {
-        for first in (0..self.entries).step_by(ENTRIES_AT_ONCE as usize) {
-            let bytes = self.entries_from(first, ENTRIES_AT_ONCE)?;
-            let at = self.index + first * ENTRY as u64;
-            for (at, entry) in (at..).step_by(ENTRY).zip(bytes.chunks_exact(ENTRY)) {
-                each(at, read_entry(self.facts.id, at, entry));
+    /// Tells every page of the index.
+    pub(super) fn each_page(&self, mut each: impl FnMut(Page)) -> Result<(), StoreError> {
+        for first in (0..self.pages()).step_by(PAGES_AT_ONCE as usize) {
+            let bytes = self.pages_from(first, PAGES_AT_ONCE)?;
+            for (number, page) in (first..).zip(bytes.chunks(self.page_length())) {
+                each(self.read_page(number, page));
             }
         }
         Ok(())
     }
 
-    /// The bytes of `most` entries from the one of number `first` on, or of as many as there are.
-    pub(super) fn entries_from(&self, first: u64, most: u64) -> Result<Vec<u8>, StoreError> {
-        let count = self.entries.saturating_sub(first).min(most);
-        let mut bytes = vec![0; count as usize * ENTRY];
-        let at = self.index + first * ENTRY as u64;
+    /// How many pages its index has.
+    pub(super) fn pages(&self) -> u64 {
+        (self.index.1 - self.index.0).div_ceil(self.page_length() as u64)
+    }
+
+    /// A page of its index.
+    pub(super) fn page(&self, number: u64) -> Result<Page, StoreError> {
+        Ok(self.read_page(number, &self.pages_from(number, 1)?))
+    }
+
+    fn page_length(&self) -> usize {
+        if self.version == VERSION_LEAST { OLD_ENTRIES * OLD_ENTRY } else { PAGE }
+    }
+
+    fn pages_from(&self, first: u64, most: u64) -> Result<Vec<u8>, StoreError> {
+        let length = self.page_length() as u64;
+        let (at, end) = self.index;
+        let at = at.saturating_add(first.saturating_mul(length));
+        let mut bytes = vec![0; end.saturating_sub(at).min(most * length) as usize];
         self.file.read_exact_at(&mut bytes, at).map_err(|error| self.failed(error))?;
         Ok(bytes)
+    }
+
+    fn read_page(&self, number: u64, bytes: &[u8]) -> Page {
+        let (at, length) = (self.index.0 + number * self.page_length() as u64, bytes.len() as u64);
+        if self.version == VERSION_LEAST {
+            let entries = read_old_page(self.facts.id, at, bytes);
+            let whole = entries.len() * OLD_ENTRY == bytes.len();
+            return Page { at, length, entries, whole };
+        }
+        let read = read_page(self.facts.id, at, bytes);
+        // Zeros behind the last entry are of the page too.
+        let read = read.filter(|(_, of_page)| *of_page == bytes.len());
+        let whole = read.is_some();
+        Page { at, length, entries: read.map(|(entries, _)| entries).unwrap_or_default(), whole }
     }
 
     /// The whole index; an error if any of it is damaged.
@@ -212,7 +247,7 @@ impl Segment {
         let bytes = file.length().map_err(failed)?;
         let facts = SegmentFacts { bytes, ..facts };
         let table = Place { at: 0, length: 0 };
-        let (version, index, entries) = (VERSION, 0, 0);
+        let (version, index, entries) = (VERSION, (0, 0), 0);
         Ok(Self { file, path: path.to_owned(), facts, version, table, index, entries })
     }
 
@@ -236,23 +271,6 @@ impl Segment {
     fn damaged(&self, what: &'static str) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), what }
     }
-}
-
-/// The entry that stands at `at` in the segment `id`; `None` if it is damaged.
-pub(super) fn read_entry(id: u64, at: u64, bytes: &[u8]) -> Option<Entry> {
-    let (covered, sum) = bytes.split_at_checked(ENTRY - 4)?;
-    if checksum(id, at, covered).to_le_bytes() != sum {
-        return None;
-    }
-    let mut input = Input::new(covered);
-    let mut next = || input.array().map(u32::from_le_bytes).unwrap_or_default();
-    Some(Entry {
-        series: SeriesId(next()),
-        first: next(),
-        last: next(),
-        times: Place { at: next(), length: next() },
-        values: Place { at: next(), length: next() },
-    })
 }
 
 fn read_column(bytes: &[u8], times: &[i64]) -> Option<Vec<(i64, f64)>> {

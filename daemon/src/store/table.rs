@@ -1,12 +1,19 @@
 //! What a segment says of itself besides samples: its series, and whose they are.
 //!
 //! Names repeat, so every text stands once, in alphabetical order, and tells only
-//! where it departs from the one before.
+//! where it departs from the one before. What is left repeats too, and is packed with DEFLATE (RFC 1951).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    sync::Arc,
+};
+
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 
 use super::{
     segment::VERSION_LEAST,
+    segment_read::PLACE_MAX,
     wire::{Input, put_i64, put_text, put_u64},
 };
 use crate::series::{Kind, Labels, Series, SeriesId};
@@ -41,6 +48,23 @@ pub(super) struct StreamEnd {
 }
 
 impl Table {
+    /// The table as bytes, packed.
+    pub(super) fn to_packed(&self) -> Vec<u8> {
+        let mut packed = DeflateEncoder::new(Vec::new(), Compression::default());
+        // A vector takes everything.
+        let written = packed.write_all(&self.to_bytes()).and_then(|()| packed.finish());
+        debug_assert!(written.is_ok(), "{written:?}");
+        written.unwrap_or_default()
+    }
+
+    /// The table from packed bytes; `None` if they make no sense.
+    pub(super) fn from_packed(packed: &[u8], version: u16) -> Option<Self> {
+        let mut bytes = Vec::new();
+        let most = u64::from(PLACE_MAX);
+        let read = DeflateDecoder::new(packed).take(most + 1).read_to_end(&mut bytes).ok()?;
+        (read as u64 <= most).then(|| Self::from_bytes(&bytes, version))?
+    }
+
     /// The table as bytes.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut texts = BTreeMap::new();

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 use super::{
     super::{
         StoreError,
+        index_page::found_entries,
         rollup::Rollup,
         rollup_codec::Fields,
-        segment::{ENTRY, Entry, Group, GroupColumn, HEADER, MAGIC, Place, SegmentFacts},
-        segment_read::{Segment, read_entry},
+        segment::{Entry, Group, GroupColumn, HEADER, MAGIC, Place, SegmentFacts},
+        segment_read::Segment,
         table::Table,
         tier::Tier,
     },
@@ -108,16 +109,18 @@ impl SegmentFile<'_> {
     fn entries(&self, segment: &Segment, scan: &mut SegmentScan) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         let mut damaged = Vec::new();
-        let read = segment.each_place(|at, entry| match entry {
-            Some(entry) => entries.push(entry),
-            None => damaged.push(at),
+        let read = segment.each_page(|page| {
+            entries.extend_from_slice(&page.entries);
+            if !page.whole {
+                damaged.push((page.at, page.length));
+            }
         });
         if let Err(error) = read {
             scan.damages.push(self.of_file(what(error)?));
         }
-        for at in damaged {
-            let what = "an entry of the index is damaged, and a column with it";
-            scan.damages.push(Damage::new(self.path(), (at, ENTRY as u64), what));
+        for place in damaged {
+            let what = "a page of the index is damaged, and the columns with it";
+            scan.damages.push(Damage::new(self.path(), place, what));
         }
         Ok(entries)
     }
@@ -241,11 +244,4 @@ fn what(error: StoreError) -> Result<&'static str, StoreError> {
         }
         error => Err(error),
     }
-}
-
-/// Entries of the index, looked for at every place: whatever passes its checksum is one.
-fn found_entries(bytes: &[u8], id: u64) -> Vec<Entry> {
-    let places = bytes.windows(ENTRY).enumerate().skip(HEADER);
-    let found = places.filter_map(|(at, window)| read_entry(id, at as u64, window));
-    found.filter(|entry| (entry.values.at as usize) < bytes.len()).collect()
 }
