@@ -39,8 +39,8 @@ async fn a_new_store_shows_what_the_old_one_had_forwarded() {
         victoria.url()
     ));
     let before = first.start().await;
-    // Stretches of three presumed intervals stand on the clock.
-    let from = (now_ms() - 600_000) / 30_003 * 30_003;
+    // Stretches stand on the clock.
+    let from = (now_ms() - 600_000) / 30_000 * 30_000;
     let to = from + 1000 * SECONDS;
     write(&before, &first, from, to).await;
     forwarded(&before, to).await;
@@ -97,6 +97,17 @@ async fn a_new_store_shows_what_the_old_one_had_forwarded() {
     let young = now.get(&path(middle)).await;
     assert_eq!(young.get("sources"), None, "nobody else is asked: {young}");
 
+    // What is asked of others goes by series: another one is older here.
+    let mut older = Written::new("uptime", &[("server", "web-1"), ("collector", "app")]);
+    older.samples = (0..30).map(|second| (from - 60_000 + 1000 * second, 1.0)).collect();
+    send(&now, &second, &[older]).await;
+    let whole = now.get(&path(from)).await;
+    assert_eq!(times(&whole, 0).len(), usize::try_from(SECONDS).unwrap() + 50);
+    let here_from = whole["series"][0]["here_from"].as_i64().unwrap();
+    assert!((from + 1000 * SECONDS..=middle).contains(&here_from), "{here_from}");
+    let other = now.get(&path(from - 60_000).replace("queue_length", "uptime")).await;
+    assert_eq!((other.get("sources"), times(&other, 0).len()), (None, 30), "{other}");
+
     victoria.end();
     let gone = now.get(&path(from)).await;
     assert_eq!(gone["partial"], true);
@@ -140,8 +151,12 @@ async fn write(hub: &Daemon, setup: &Setup, from: i64, to: i64) {
             one.samples.push((at_ms, value));
         }
     }
+    send(hub, setup, &series).await;
+}
+
+async fn send(hub: &Daemon, setup: &Setup, series: &[Written]) {
     let mut writer = Writer::new(hub.address, Some(&setup.admin_token()));
-    let answer = writer.write(&series).await.unwrap();
+    let answer = writer.write(series).await.unwrap();
     assert!(answer.status < 300, "{}", answer.text());
 }
 

@@ -268,6 +268,34 @@ fn no_path_of_a_machine_and_no_private_registry_is_written_down() {
     }
 }
 
+/// They are built by cargo-fuzz alone; what they call is checked by `tests/run`, which builds the daemon for fuzzing.
+#[test]
+fn every_fuzz_target_is_named_and_calls_what_is_there() {
+    let fuzz = repository().join("tests/fuzz");
+    let read = |path: PathBuf| fs::read_to_string(&path).unwrap();
+    let (manifest, readme) = (read(fuzz.join("Cargo.toml")), read(fuzz.join("README.md")));
+    let store = repository().join("daemon/src/store");
+    let (targets, seeds) = (read(store.join("fuzz.rs")), read(store.join("fuzz_seeds.rs")));
+    let mut found = 0;
+    for entry in fs::read_dir(fuzz.join("targets")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let source = read(path.clone());
+        for (text, wanted) in [
+            (&manifest, format!("path = \"targets/{name}.rs\"")),
+            (&readme, format!("| `{name}` |")),
+            (&source, format!("|bytes: &[u8]| fuzz::{name}(bytes)")),
+            (&source, format!("fuzz_seeds::seed(\"{name}\", ")),
+            (&targets, format!("pub fn {name}(bytes: &[u8])")),
+            (&seeds, format!("\"{name}\" => ")),
+        ] {
+            assert!(text.contains(&wanted), "{}: nothing says `{wanted}`", path.display());
+        }
+        found += 1;
+    }
+    assert_eq!(found, manifest.matches("[[bin]]").count(), "targets");
+}
+
 /// Every path that begins with `crate::`, whole, groups taken apart.
 fn names_in(text: &str) -> Vec<Vec<String>> {
     let code: String = code(text).collect::<Vec<_>>().join("\n");

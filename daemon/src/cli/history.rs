@@ -306,6 +306,7 @@ mod tests {
             kind: Kind::Gauge,
             tier: Tier::Minute,
             p95_from_ms: None,
+            begins_ms: None,
             resolution_ms: 1000,
             points: vec![point],
             gaps: vec![gap],

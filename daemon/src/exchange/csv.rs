@@ -1,6 +1,6 @@
 //! How samples stand in CSV: a column for each thing that is known of them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::series::{Kind, Labels, Series};
 
@@ -22,7 +22,7 @@ pub(super) struct Fields<'l>(Vec<Cow<'l, str>>);
 /// Appends what every line of a series has behind time and value.
 pub(super) fn put_series(out: &mut String, series: &Series) {
     let kind = if series.kind == Kind::Counter { "counter" } else { "gauge" };
-    let (labels, interval) = (series.labels.to_string(), series.interval_ms.to_string());
+    let (labels, interval) = (text_of(&series.labels), series.interval_ms.to_string());
     let Series { server, collector, metric, unit, .. } = series;
     for field in [server, collector, metric, labels.as_str(), kind, unit, interval.as_str()] {
         out.push(',');
@@ -114,7 +114,7 @@ impl<'l> Fields<'l> {
 fn quoted_field(text: &str) -> Result<(Cow<'_, str>, &str), String> {
     let mut at = 0;
     loop {
-        let open = || "a quote is not closed on its line".to_owned();
+        let open = || "a quote is not closed".to_owned();
         at += text.get(at..).and_then(|rest| rest.find('"')).ok_or_else(open)?;
         let behind = text.get(at + 1..).unwrap_or_default();
         if !behind.starts_with('"') {
@@ -129,20 +129,116 @@ fn quoted_field(text: &str) -> Result<(Cow<'_, str>, &str), String> {
     }
 }
 
-/// Labels as a column has them: `{a="b"}`, or nothing.
+/// Whether a field in quotes goes on behind a line, or part of one.
+pub(super) fn is_open(line: &[u8]) -> bool {
+    let (mut is_within, mut may_begin) = (false, true);
+    for byte in line {
+        if *byte == b'"' && (is_within || may_begin) {
+            // Of two in a row, the second one opens again what the first one has closed.
+            is_within = !is_within;
+            may_begin = !is_within;
+        } else if !is_within {
+            may_begin = *byte == b',';
+        }
+    }
+    is_within
+}
+
+/// Labels as a column has them: `{a="b"}`, or nothing. A name of other letters than Prometheus allows stands in quotes,
+/// as its values do.
+fn text_of(labels: &Labels) -> String {
+    let mut out = String::new();
+    for (at, (name, value)) in labels.iter().enumerate() {
+        out.push(if at == 0 { '{' } else { ',' });
+        if is_plain(name) {
+            out.push_str(name);
+        } else {
+            put_quoted(&mut out, name);
+        }
+        out.push('=');
+        put_quoted(&mut out, value);
+    }
+    if !labels.is_empty() {
+        out.push('}');
+    }
+    out
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
+
+fn put_quoted(out: &mut String, text: &str) {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    out.push('"');
+    out.push_str(&text);
+    out.push('"');
+}
+
+/// Labels from the text of a column.
 pub(super) fn labels_of(text: &str) -> Result<Labels, String> {
     if text.is_empty() {
         return Ok(Labels::default());
     }
-    // A line of the other format holds labels in the same form.
-    let line = format!("m{text} 0");
-    match crate::scrape::Format::OpenMetrics.line(line.as_bytes()) {
-        Ok(crate::scrape::line::Line::Sample(sample)) => {
-            Ok(Labels::new(sample.series.labels().map(|(name, value)| (name, value.into_owned()))))
+    labels(text).map_err(|what| {
+        format!(
+            "labels are `{text}`: {what}; they must be such as {{core=\"0\",\"odd name\"=\"1\"}}"
+        )
+    })
+}
+
+fn labels(text: &str) -> Result<Labels, &'static str> {
+    let mut rest = text.trim().strip_prefix('{').ok_or("they do not begin with a brace")?;
+    let mut found = BTreeMap::new();
+    loop {
+        rest = rest.trim_start();
+        if let Some(behind) = rest.strip_prefix('}') {
+            let is_all = behind.is_empty();
+            return if is_all {
+                Ok(Labels::new(found))
+            } else {
+                Err("something stands behind them")
+            };
         }
-        Ok(_) => Err(format!("labels are `{text}`, must be such as {{core=\"0\"}}")),
-        Err(fault) => {
-            Err(format!("labels are `{text}`: {fault}; they must be such as {{core=\"0\"}}"))
+        let (name, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_text(quoted)?,
+            None => {
+                let (name, _) = rest.split_once('=').ok_or("`=` is missing after a name")?;
+                let behind = rest.get(name.len()..).unwrap_or_default();
+                let name = Some(name.trim_end()).filter(|name| is_plain(name));
+                (name.ok_or("a name is missing, or must stand in quotes")?.to_owned(), behind)
+            }
+        };
+        let behind = behind.trim_start().strip_prefix('=').ok_or("`=` is missing after a name")?;
+        let value = behind.trim_start().strip_prefix('"').ok_or("a value is not in quotes")?;
+        let (value, behind) = quoted_text(value)?;
+        if found.insert(name, value).is_some() {
+            return Err("a label stands there twice");
+        }
+        let behind = behind.trim_start();
+        rest = match behind.strip_prefix(',') {
+            Some(rest) => rest,
+            None if behind.starts_with('}') => behind,
+            None => return Err("`,` or `}` is missing after a label"),
+        };
+    }
+}
+
+/// A text in quotes, whose first one has been read, and what stands behind it.
+fn quoted_text(text: &str) -> Result<(String, &str), &'static str> {
+    let mut found = String::new();
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return Ok((found, text.get(at + 1..).unwrap_or_default())),
+            '\\' => match letters.next() {
+                Some((_, 'n')) => found.push('\n'),
+                Some((_, other @ ('\\' | '"'))) => found.push(other),
+                Some((_, other)) => found.extend(['\\', other]),
+                None => break,
+            },
+            letter => found.push(letter),
         }
     }
+    Err("a quote is not closed")
 }

@@ -12,12 +12,16 @@
 //! ```
 //!
 //! Values are the shortest decimals that are the same bits when read again; `NaN`, `+Inf` and `-Inf` as OpenMetrics
-//! writes them. A NaN of other bits than the usual ones is `NaN:` and its bits in hexadecimal in CSV; OpenMetrics knows
-//! but one.
+//! writes them. A NaN of other bits than the usual ones is `NaN:` and its bits in hexadecimal in CSV, and a label whose
+//! name has other letters than Prometheus allows has it in quotes: `{"odd name"="b"}`.
+//!
+//! OpenMetrics 1.0 says less: it has one NaN, no interval, no unit that is not in the name, no counter whose name does not
+//! end in `_total`, and no quotes around names. A name of other letters is refused there, with the series and the fix.
 //!
 //! # Invariants
 //!
-//! - What is written here can be read here, and is then written the same.
+//! - What is written here can be read here, and is then written the same. In CSV it is the same bit for bit, whatever a
+//!   store can hold.
 //! - Memory holds the series, never the samples.
 //! - A line that is not understood ends the reading, with its number, what is wrong and the fix.
 //! - Absent: stores, files of the daemon, HTTP.

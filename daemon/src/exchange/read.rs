@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Format, Table,
-    csv::{Columns, Fields, labels_of},
+    csv::{Columns, Fields, is_open, labels_of},
     number::value_of,
     openmetrics::{COLLECTOR, SERVER},
 };
@@ -23,6 +23,8 @@ use crate::{
 
 /// The collector of samples that name none.
 const IMPORT: &str = "import";
+/// A line of CSV, or several that are one, is not longer: a series may have many labels.
+const RECORD_MAX: usize = 1 << 20;
 /// Stands for whatever server the text names.
 const ANY_SERVER: &str = "*";
 
@@ -93,19 +95,18 @@ impl Source {
         let mut reading = Reading { source: self, table, named: None, key: Vec::new() };
         let mut state = State::Begin;
         let (mut line, mut number) = (Vec::new(), 0);
+        let most = if self.format == Format::Csv { RECORD_MAX } else { LINE_MAX };
         loop {
             line.clear();
-            let most = LINE_MAX as u64 + 2;
-            let length = (&mut file).take(most).read_until(b'\n', &mut line);
-            if length.map_err(BadLine::Read)? == 0 {
+            let lines = self.next(&mut file, &mut line, most).map_err(BadLine::Read)?;
+            if lines == 0 {
                 break;
             }
-            number += 1;
-            let bad = |what: String| BadLine::Line { line: number, what };
+            let bad = |what: String| BadLine::Line { line: number + 1, what };
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.len() > LINE_MAX {
-                return Err(bad("it is longer than 64 KiB".to_owned()));
+            if line.len() > most {
+                return Err(bad(format!("it is longer than {} KiB", most >> 10)));
             }
             let read = match self.format {
                 Format::Csv => reading.csv(line, &mut state),
@@ -117,12 +118,28 @@ impl Source {
                 }
                 each(series, at_ms, value).map_err(BadLine::Taken)?;
             }
+            number += lines;
         }
         if self.format == Format::OpenMetrics && !matches!(state, State::Ended) {
             let what = "`# EOF` is missing: the file was cut off; export it again".to_owned();
             return Err(BadLine::Line { line: number + 1, what });
         }
         Ok(())
+    }
+
+    /// Reads the next line, or in CSV as many as a field in quotes goes over, up to `most` bytes; answers how many.
+    fn next(&self, file: &mut impl BufRead, line: &mut Vec<u8>, most: usize) -> io::Result<u64> {
+        let mut lines = 0;
+        loop {
+            let left = (most + 2).saturating_sub(line.len()) as u64;
+            if file.take(left).read_until(b'\n', line)? == 0 {
+                return Ok(lines);
+            }
+            lines += 1;
+            if self.format != Format::Csv || !is_open(line) {
+                return Ok(lines);
+            }
+        }
     }
 }
 

@@ -107,6 +107,46 @@ proptest! {
     }
 }
 
+/// Text of any letters, with those that mean something more often.
+fn any_text() -> impl Strategy<Value = String> {
+    let special = proptest::sample::select("\"\\\n\r,{}=_ a0:.é".chars().collect::<Vec<_>>());
+    proptest::collection::vec(prop_oneof![special, any::<char>()], 1..8)
+        .prop_map(|letters| letters.into_iter().collect())
+}
+
+proptest! {
+    #[test]
+    fn csv_gives_back_whatever_names_and_bits_there_are(
+        names in (any_text(), any_text(), any_text()),
+        labels in proptest::collection::vec((any_text(), any_text()), 0..4),
+        interval_ms in any::<u32>(),
+        is_counter in any::<bool>(),
+        bits in proptest::collection::vec(any::<u64>(), 1..4),
+    ) {
+        let (collector, metric, unit) = names;
+        let known = Series {
+            server: "web-1".into(),
+            collector: collector.into(),
+            metric: metric.into(),
+            labels: Labels::new(labels),
+            unit: unit.into(),
+            kind: if is_counter { Kind::Counter } else { Kind::Gauge },
+            interval_ms,
+        };
+        let other = Series { metric: "other".into(), ..known.clone() };
+        let samples: Samples =
+            bits.iter().zip(0..).map(|(bits, at)| (at * 1000, f64::from_bits(*bits))).collect();
+        let text = written(Format::Csv, &[(known.clone(), samples.clone()), (other.clone(), samples)]);
+        let again = read(Format::Csv, &text, "web-1").unwrap();
+        let found: Vec<_> = again.iter().map(|(series, _)| series).collect();
+        prop_assert_eq!(found, if known == other { vec![&known] } else { vec![&known, &other] });
+        for (_, samples) in &again {
+            let found: Vec<u64> = samples.iter().map(|(_, value)| value.to_bits()).collect();
+            prop_assert_eq!(&found[..bits.len()], &bits[..]);
+        }
+    }
+}
+
 #[test]
 fn every_line_of_openmetrics_is_one_to_a_scrape_too() {
     let all: Vec<_> = some_series()
@@ -175,9 +215,20 @@ fn what_is_not_understood_is_named_with_its_line_and_the_fix() {
         (Format::Csv, &format!("{head}1,2,load\n1,2,\n"), "line 3: metric is empty"),
         (Format::Csv, &format!("{head}1,2,\"load\n"), "line 2: a quote is not closed"),
         (Format::Csv, &format!("{head}{},2,load\n", i64::MAX), "line 2: its time is no time"),
+        (Format::Csv, &format!("{head}1,2,\"a\nb\"\nsoon,2,b\n"), "line 4: time_ms is `soon`"),
     ] {
         let error = read(format, text, "web-1").unwrap_err();
         assert!(error.starts_with(expected), "{text:?}: {error}");
+    }
+    for (labels, expected) in [
+        ("{a b=\"\"1\"\"}", "must stand in quotes"),
+        ("{a=1}", "a value is not in quotes"),
+        ("{a=\"\"1\"\"", "`,` or `}` is missing"),
+        ("{a=\"\"1\"\",a=\"\"2\"\"}", "twice"),
+    ] {
+        let text = format!("time_ms,value,metric,labels\n1,2,load,\"{labels}\"\n");
+        let error = read(Format::Csv, &text, "web-1").unwrap_err();
+        assert!(error.starts_with("line 2: labels are") && error.contains(expected), "{error}");
     }
     for (first, expected) in [
         ("time_ms,value,metrik", "column `metrik` is unknown; known are time_ms, value"),

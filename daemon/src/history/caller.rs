@@ -34,6 +34,23 @@ pub(super) struct Asker {
     authorization: Option<HeaderValue>,
 }
 
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is the question's: another one may have an answer.
+    Question(String),
+    /// Whatever is asked.
+    Other(String),
+}
+
+impl Fault {
+    /// In words for people.
+    pub(super) fn why(&self) -> &str {
+        let (Self::Question(why) | Self::Other(why)) = self;
+        why
+    }
+}
+
 impl Caller {
     /// One that asks as `config` and its files say now.
     pub(super) async fn asker(&mut self, config: &HistoryConfig) -> Result<Asker, String> {
@@ -57,10 +74,11 @@ fn make(config: &HistoryConfig) -> Result<Asker, String> {
 
 impl Asker {
     /// Asks, and reads the whole answer. Whoever waits for it sets the deadline.
-    pub(super) async fn ask(&self, base: &str, request: &Request) -> Result<Reply, String> {
+    pub(super) async fn ask(&self, base: &str, request: &Request) -> Result<Reply, Fault> {
         let url = format!("{base}/api/v1/{}", request.path);
         let url = Url::parse_with_params(&url, &request.pairs);
-        let url = url.map_err(|error| format!("query_url makes no URL: {error}"))?;
+        let bad_url = |error| Fault::Other(format!("query_url makes no URL: {error}"));
+        let url = url.map_err(bad_url)?;
         let mut headers = HeaderMap::new();
         headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
         let sent = self.client.get(url).headers(headers).send();
@@ -69,15 +87,24 @@ impl Asker {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if body.len() + chunk.len() > BODY_MAX {
-                return Err(format!("it answers more than {BODY_MAX} bytes: ask for less"));
+                let why = format!("it answers more than {BODY_MAX} bytes: ask for less");
+                return Err(Fault::Question(why));
             }
             body.extend_from_slice(&chunk);
         }
-        Reply::read(status, &body).map_err(|said| one_line(&said))
+        Reply::read(status, &body).map_err(|said| match status {
+            // What it cannot read, what is too long for it, and what is too much for its limits.
+            400 | 413 | 414 | 422 => Fault::Question(one_line(&said)),
+            _ => Fault::Other(one_line(&said)),
+        })
     }
 }
 
-fn lost(error: reqwest::Error) -> String {
+fn lost(error: reqwest::Error) -> Fault {
+    Fault::Other(why_lost(error))
+}
+
+fn why_lost(error: reqwest::Error) -> String {
     let error = error.without_url();
     if let Some(fault) = trust::fault("ca_file", &error as &(dyn Error + 'static), "it") {
         return fault;

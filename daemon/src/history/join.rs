@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    plan::{Form, Plan},
+    plan::{Form, POINTS_MAX, Plan},
     promql::inside,
     reply::{Found, Reply},
 };
@@ -93,14 +93,48 @@ pub(super) fn join(
                 series
             }
         };
+        let begins_ms = if series.id == UNKNOWN { plan.to_ms } else { begin_of(series) };
         let here = std::mem::take(&mut series.points).into_iter();
         let mut joined: Points = here.map(|point| (point.at_ms, point)).collect();
-        // A stretch that began before the store's oldest sample is whole only there.
-        joined.extend(points);
+        let older: Points = points.into_iter().filter(|(at_ms, _)| *at_ms < begins_ms).collect();
+        let room = POINTS_MAX.saturating_sub(joined.len());
+        // A stretch that began before the series' oldest sample is whole only there.
+        joined.extend(thinned(older, room));
         series.points = joined.into_values().collect();
     }
     answer.series.sort_by(|one, other| one.labels.cmp(&other.labels));
     answer
+}
+
+/// Where a series that is known begins here; what is here is not read elsewhere.
+fn begin_of(series: &SeriesAnswer) -> i64 {
+    series.begins_ms.unwrap_or(i64::MIN)
+}
+
+/// Neighbours put together, if there are more than `most`: others may have more samples than the interval that is known
+/// here lets expect.
+fn thinned(points: Points, most: usize) -> Points {
+    let ends = points.first_key_value().zip(points.last_key_value());
+    let Some(((first_ms, _), (last_ms, _))) = ends.filter(|_| points.len() > most) else {
+        return points;
+    };
+    // Stretches stand on the clock: one more than fits into the time.
+    let parts = i64::try_from(most.saturating_sub(1)).unwrap_or(i64::MAX).max(1);
+    let width_ms = (last_ms.saturating_sub(*first_ms) / parts).saturating_add(1);
+    let mut thin = BTreeMap::<i64, (Point, u32)>::new();
+    for (at_ms, point) in points {
+        let at_ms = at_ms.saturating_sub(at_ms.rem_euclid(width_ms));
+        let (all, of) = thin.entry(at_ms).or_insert((Point { at_ms, ..point }, 0));
+        // A NaN is no value.
+        (all.min, all.max) = (all.min.min(point.min), all.max.max(point.max));
+        if !point.mean.is_nan() {
+            let before = if *of == 0 { 0.0 } else { all.mean * f64::from(*of) };
+            *of += 1;
+            all.mean = (before + point.mean) / f64::from(*of);
+        }
+        *all = Point { mean: all.mean, min: all.min, max: all.max, ..Point::unknown(at_ms) };
+    }
+    thin.into_iter().map(|(at_ms, (point, _))| (at_ms, point)).collect()
 }
 
 /// Whether the series with the labels `known` here is the one with `labels` outside. An empty label is none.
@@ -126,6 +160,7 @@ fn unknown(labels: Labels, plan: &Plan, query: &Query) -> SeriesAnswer {
         kind: kind_by_name(&query.metric),
         tier: Tier::Raw,
         p95_from_ms: None,
+        begins_ms: None,
         resolution_ms: match plan.form {
             Form::Samples => plan.interval_ms.into(),
             Form::Buckets(step_ms) => step_ms,
@@ -193,6 +228,7 @@ mod tests {
             kind: Kind::Counter,
             tier: Tier::Raw,
             p95_from_ms: None,
+            begins_ms: None,
             resolution_ms: 10_000,
             points: points.iter().map(|(at_ms, value)| Point::single(*at_ms, *value)).collect(),
             gaps: Vec::new(),
@@ -210,7 +246,8 @@ mod tests {
 
     #[test]
     fn samples_of_a_counter_become_rates_and_stand_before_what_is_here() {
-        let series = vec![here(&[("device", "vda")], &[(70_000, 7.0)]), here(&[], &[])];
+        let series = [here(&[("device", "vda")], &[(70_000, 7.0)]), here(&[], &[])];
+        let series = series.map(|one| SeriesAnswer { begins_ms: Some(70_000), ..one }).to_vec();
         let samples = [(10_000, 0.0), (20_000, 100.0), (30_000, 300.0), (40_000, 50.0)];
         let reply = found(&[("device", "vda"), ("site", "berlin")], &samples);
         let answer = join(
@@ -234,7 +271,8 @@ mod tests {
 
     #[test]
     fn a_stretch_that_began_before_is_whole_only_there() {
-        let series = vec![here(&[], &[(60_000, 9.0), (80_000, 8.0)])];
+        let here = here(&[], &[(60_000, 9.0), (80_000, 8.0)]);
+        let series = vec![SeriesAnswer { begins_ms: Some(65_000), ..here }];
         let at = |value: f64| found(&[], &[(39_999, value), (59_999, value), (79_999, value)]);
         let replies = Replies::Three([at(2.0), at(1.0), at(3.0)]);
         let plan = plan(Form::Buckets(20_000), false);
@@ -244,6 +282,41 @@ mod tests {
         assert_eq!(shown(&answer)[0].1, [times.as_slice(), &[(80_000, 8.0)]].concat());
         let first = answer.series[0].points[0];
         assert_eq!((first.min, first.max), (1.0, 3.0));
+    }
+
+    #[test]
+    fn each_series_takes_what_is_older_than_itself() {
+        let mut young = here(&[("device", "vda")], &[(60_000, 7.0)]);
+        young.begins_ms = Some(60_000);
+        let old = here(&[("device", "vdb")], &[(20_000, 1.0), (60_000, 1.0)]);
+        let samples = [(20_000, 3.0), (30_000, 4.0), (60_000, 5.0)];
+        let mut reply = found(&[("device", "vda")], &samples);
+        reply.series.extend(found(&[("device", "vdb")], &samples).series);
+        let answer = Answer { series: vec![young, old], partial: false };
+        let plan = plan(Form::Samples, false);
+        let answer = join(answer, Replies::One(reply), &plan, &query(), &BTreeSet::new());
+        let shown: Vec<_> = shown(&answer).into_iter().map(|(_, points)| points).collect();
+        assert_eq!(shown[0], [(20_000, 3.0), (30_000, 4.0), (60_000, 7.0)]);
+        assert_eq!(shown[1], [(20_000, 1.0), (60_000, 1.0)]);
+    }
+
+    #[test]
+    fn more_than_is_told_of_one_series_is_put_together() {
+        let many = POINTS_MAX as i64 - 1000;
+        let newer: Vec<_> = (0..many).map(|n| (1_000_000 + n, 1.0)).collect();
+        let mut series = here(&[], &newer);
+        series.begins_ms = Some(1_000_000);
+        let older: Vec<_> = (0..3000).map(|n| (100_000 + n, (n % 7) as f64)).collect();
+        let plan = Plan { from_ms: 0, to_ms: 1_000_000, ..plan(Form::Samples, false) };
+        let answer = Answer { series: vec![series], partial: false };
+        let replies = Replies::One(found(&[], &older));
+        let answer = join(answer, replies, &plan, &query(), &BTreeSet::new());
+        let points = &answer.series[0].points;
+        assert!((POINTS_MAX - 500..=POINTS_MAX).contains(&points.len()), "{}", points.len());
+        let (older, newer) = points.split_at(points.len() - many as usize);
+        assert!(newer.iter().all(|point| point.at_ms >= 1_000_000));
+        assert!(older.iter().any(|point| (point.min, point.mean, point.max) == (0.0, 1.5, 3.0)));
+        assert!(older.is_sorted_by_key(|point| point.at_ms) && older[0].at_ms <= 100_000);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Fault},
     join::{Replies, join},
     plan::Plan,
     promql::Requests,
@@ -36,7 +36,8 @@ use crate::{
 /// Questions to others at one time; more wait for their turn, within their deadline.
 const AT_ONCE: usize = 4;
 
-/// Whoever has just failed is left alone for so long, so that not every question waits for its deadline.
+/// Whoever has just failed is left alone for so long, so that not every question waits for its deadline. A fault of the
+/// question's own says nothing about the next one.
 const REST: Duration = Duration::from_secs(5);
 
 /// Answers questions about the past. Cheap to clone.
@@ -176,8 +177,10 @@ impl Others {
             None => return Told { answer, ..Told::default() },
         };
         let stretch = |from_ms, to_ms, source| Stretch { from_ms, to_ms, source };
+        let begins_ms = answer.series.iter().map(|one| one.begins_ms.unwrap_or(plan.from_ms));
+        let begins_ms = begins_ms.min().unwrap_or(plan.to_ms);
         let rest =
-            (plan.to_ms < query.to_ms).then(|| stretch(plan.to_ms, query.to_ms, Source::Store));
+            (begins_ms < query.to_ms).then(|| stretch(begins_ms, query.to_ms, Source::Store));
         match outcome {
             Ok(replies) => {
                 let reason = replies.incomplete().map(|why| reason(&config.history, why));
@@ -206,9 +209,9 @@ impl Others {
             None => {
                 let late = || format!("it did not answer within {:?}", config.timeout);
                 let outcome = timeout(config.timeout, self.replies(config, requests)).await;
-                let outcome = outcome.unwrap_or_else(|_| Err(late()));
+                let outcome = outcome.unwrap_or_else(|_| Err(Fault::Other(late())));
                 self.tell(config, outcome.as_ref().err());
-                outcome
+                outcome.map_err(|fault| fault.why().to_owned())
             }
         };
         let waited = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -218,14 +221,10 @@ impl Others {
         outcome
     }
 
-    async fn replies(
-        &self,
-        config: &HistoryConfig,
-        requests: &Requests,
-    ) -> Result<Replies, String> {
-        let gone = |_| "the daemon is stopping".to_owned();
+    async fn replies(&self, config: &HistoryConfig, requests: &Requests) -> Result<Replies, Fault> {
+        let gone = |_| Fault::Other("the daemon is stopping".to_owned());
         let _turn = self.0.turns.acquire().await.map_err(gone)?;
-        let asker = self.0.caller.lock().await.asker(config).await?;
+        let asker = self.0.caller.lock().await.asker(config).await.map_err(Fault::Other)?;
         let base = config.query_url.as_deref().unwrap_or_default();
         Ok(match requests {
             Requests::One(request) => Replies::One(asker.ask(base, request).await?),
@@ -241,19 +240,25 @@ impl Others {
     fn resting(&self, config: &HistoryConfig, now: Instant) -> Option<String> {
         let resting = self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
         let resting = resting.as_ref().filter(|one| now < one.until && one.who == *config);
-        resting.map(|one| one.why.clone())
+        resting.map(|Resting { until, why, .. }| {
+            let seconds = (*until - now).as_secs() + 1;
+            format!("{why}; it was not asked again, and will be in {seconds} s")
+        })
     }
 
     /// Logs that they begin to fail, or do so no more, and lets them rest in the former case.
-    fn tell(&self, config: &HistoryConfig, why: Option<&String>) {
+    fn tell(&self, config: &HistoryConfig, fault: Option<&Fault>) {
         let mut resting = self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        match (why, &*resting) {
-            (Some(why), before) => {
+        match (fault, &*resting) {
+            (Some(Fault::Other(why)), before) => {
                 if before.as_ref().is_none_or(|before| before.why != *why) {
                     warn!(why, "older history is not answered, what is here is served");
                 }
                 let (who, why) = (config.clone(), why.clone());
                 *resting = Some(Resting { who, until: Instant::now() + REST, why });
+            }
+            (Some(Fault::Question(why)), _) => {
+                warn!(why, "a question about older history is not answered, others may be");
             }
             (None, Some(_)) => {
                 info!("older history is answered again");
@@ -267,5 +272,5 @@ impl Others {
 /// Why something is missing, for whoever asked.
 fn reason(config: &HistoryConfig, why: &str) -> String {
     let url = config.query_url.as_deref().unwrap_or_default();
-    format!("what is older than this store is asked of {url}: {why}")
+    format!("what is older than what is here is asked of {url}: {why}")
 }

@@ -128,7 +128,9 @@ async fn who_is_slow_costs_one_deadline_and_then_nothing() {
     let left = [Stretch { from_ms: 65_000, to_ms: 100_000, source: Source::Store }];
     assert_eq!(first.sources, left);
     let (again, took) = told(&others).await;
-    assert_eq!(again.reason, Some(reason), "it rests, for the same reason");
+    let why = again.reason.unwrap();
+    let rests = why.strip_prefix(&reason).unwrap();
+    assert_eq!(rests, "; it was not asked again, and will be in 5 s");
     assert!(took < Duration::from_millis(500), "{took:?}");
     assert_eq!(peer.questions.lock().unwrap().len(), 1);
     assert_eq!((others.stats().asked, others.stats().failed), (2, 2));
@@ -160,4 +162,17 @@ async fn what_is_no_answer_is_told_with_the_fix() {
         Peer { url: "http://127.0.0.1:9".into(), ..Peer::start(Duration::ZERO, "", vec![]).await };
     let (told, _) = told(&others.others()).await;
     assert!(told.reason.unwrap().contains("it is not reached"));
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_much_is_no_reason_to_refuse_the_next() {
+    let body = r#"{"status":"error","error":"query processing would load too many samples"}"#;
+    let peer = Peer::start(Duration::ZERO, "422 Unprocessable Entity", body.into()).await;
+    let others = peer.others();
+    for questions in 1..3 {
+        let (told, _) = told(&others).await;
+        let reason = told.reason.unwrap();
+        assert!(told.answer.partial && reason.ends_with("too many samples"), "{reason}");
+        assert_eq!(peer.questions.lock().unwrap().len(), questions);
+    }
 }

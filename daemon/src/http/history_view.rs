@@ -8,6 +8,11 @@ use crate::{
     store::messages::{Point, SeriesAnswer, Stat},
 };
 
+/// Bytes that a series takes without its points, a gap, and a number.
+const SERIES_LENGTH: usize = 512;
+const GAP_LENGTH: usize = 128;
+const NUMBER_LENGTH: usize = 20;
+
 #[derive(Serialize)]
 pub(super) struct HistoryView<'a> {
     /// What stands in a point, where more was asked for than there always is.
@@ -32,6 +37,9 @@ struct SeriesHistoryView<'a> {
     /// Where percentiles were asked for that are not known of the first points.
     #[serde(rename = "p95_from", skip_serializing_if = "Option::is_none")]
     p95_from_ms: Option<i64>,
+    /// From when on it is the store's, where what is older was asked of others.
+    #[serde(rename = "here_from", skip_serializing_if = "Option::is_none")]
+    here_from_ms: Option<i64>,
     points: Vec<PointView<'a>>,
     gaps: Vec<GapView<'a>>,
 }
@@ -52,7 +60,9 @@ impl<'a> HistoryView<'a> {
         let Told { answer, sources, reason } = told;
         let names = || ["time", "mean", "min", "max"].into_iter();
         let columns = names().chain(stats.iter().map(|stat| stat.name()));
-        let series = answer.series.iter().map(|series| SeriesHistoryView::new(series, stats));
+        let is_joined = !sources.is_empty();
+        let view = |series| SeriesHistoryView::new(series, stats, is_joined);
+        let series = answer.series.iter().map(view);
         Self {
             columns: (!stats.is_empty()).then(|| columns.collect()),
             series: series.collect(),
@@ -63,14 +73,26 @@ impl<'a> HistoryView<'a> {
     }
 }
 
+impl HistoryView<'_> {
+    /// About as many bytes as it takes as JSON, seldom fewer.
+    pub(super) fn length(&self) -> usize {
+        let columns = self.columns.as_ref().map_or(4, Vec::len);
+        let of_series = |one: &SeriesHistoryView<'_>| {
+            SERIES_LENGTH + one.gaps.len() * GAP_LENGTH + one.points.len() * columns * NUMBER_LENGTH
+        };
+        self.series.iter().map(of_series).sum::<usize>() + SERIES_LENGTH
+    }
+}
+
 impl<'a> SeriesHistoryView<'a> {
-    fn new(series: &'a SeriesAnswer, stats: &'a [Stat]) -> Self {
+    fn new(series: &'a SeriesAnswer, stats: &'a [Stat], is_joined: bool) -> Self {
         Self {
             labels: &series.labels,
             unit: &series.unit,
             kind: series.kind,
             tier: series.tier.name(),
             p95_from_ms: series.p95_from_ms,
+            here_from_ms: series.begins_ms.filter(|_| is_joined),
             resolution_ms: series.resolution_ms,
             points: series.points.iter().map(|point| PointView(point, stats)).collect(),
             gaps: series.gaps.iter().map(GapView::new).collect(),

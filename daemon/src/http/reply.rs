@@ -129,15 +129,21 @@ impl Reply for Problem {
 
 /// `value` as JSON, to be asked for anew each time.
 pub(super) fn json(value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(bytes) => body(bytes, "application/json"),
-        Err(error) => {
-            tracing::error!(%error, "failed to write an answer as JSON");
-            let mut response = Response::default();
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }
-    }
+    json_bytes(value, 128).map_or_else(|failed| failed, |bytes| body(bytes, "application/json"))
+}
+
+/// `value` as JSON, of about `length` bytes: to make room again and again takes longer than to write into it. If that
+/// fails, what is answered.
+#[expect(clippy::result_large_err, reason = "it never happens, and is handed on as it is")]
+pub(super) fn json_bytes(value: &impl Serialize, length: usize) -> Result<Vec<u8>, Response> {
+    let mut bytes = Vec::with_capacity(length);
+    serde_json::to_writer(&mut bytes, value).map_err(|error| {
+        tracing::error!(%error, "failed to write an answer as JSON");
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })?;
+    Ok(bytes)
 }
 
 /// `bytes` of a type, to be asked for anew each time.

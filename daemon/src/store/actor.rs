@@ -164,8 +164,10 @@ impl StoreState {
         let (bytes, batches) = self.arguments.intake.waiting();
         node.set_queue(batches);
         let behind = (bytes > 1 << 20).then(|| format!("{} MiB wait for the disk", bytes >> 20));
-        let detail = shared.degraded().or(behind);
-        node.set_detail(detail.as_deref());
+        let degraded = shared.degraded();
+        // It is at work all the same: it answers, and goes on as soon as the disk does.
+        node.set_state(if degraded.is_some() { ActorState::Down } else { ActorState::Up });
+        node.set_detail(degraded.or(behind).as_deref());
         myself.send_after(until_pulse(), || StoreMessage::Tick);
         Ok(())
     }

@@ -13,10 +13,10 @@ use std::{
 };
 
 use super::{
-    StoreError, disk, segment::SegmentFacts, segment_read::Segment, shared::remove_if_there,
-    state::Contents, table::Table, tier::Tier,
+    StoreError, disk, numbers, segment::SegmentFacts, segment_read::Segment,
+    shared::remove_if_there, state::Contents, table::Table, tier::Tier,
 };
-use crate::logging::chain;
+use crate::{logging::chain, series::Series};
 
 /// The segments by number.
 pub(super) type Segments = BTreeMap<u64, SegmentFacts>;
@@ -61,7 +61,7 @@ pub(super) fn list(segments: &Path) -> Result<Segments, StoreError> {
 
 /// What the name of a file says of the segment; it may be anywhere in its span.
 fn facts_of(path: &Path, tier: Tier, span: i64) -> Option<(u64, SegmentFacts)> {
-    let id = u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok()?;
+    let id = numbers::of_file(path.file_stem()?.to_str()?)?;
     let bytes = path.metadata().map_or(0, |facts| facts.len());
     let begin_ms = |span: i64| span.saturating_mul(tier.span_ms());
     let (first_ms, last_ms) = (begin_ms(span), begin_ms(span.saturating_add(1)));
@@ -103,6 +103,7 @@ pub(super) fn adopt(
         };
         untold.insert(*id, table);
     }
+    leave_out_made_up(segments_folder, &files, &contents.series, &mut untold);
     let is_known = is_complete && contents.store.is_some();
     for gone in left_behind(&files, &untold, is_known) {
         if let Some(facts) = files.remove(&gone) {
@@ -140,6 +141,32 @@ fn table_of(
     let segment = Segment::open(&facts.path(segments), id)?;
     let table = segment.table()?;
     Ok((segment.facts().clone(), table))
+}
+
+/// Takes from the tables the series whose numbers cannot have been given.
+fn leave_out_made_up(
+    segments: &Path,
+    files: &Segments,
+    known: &BTreeMap<u32, Series>,
+    untold: &mut BTreeMap<u64, Table>,
+) {
+    if untold.is_empty() {
+        return;
+    }
+    let told = untold.values().flat_map(|table| table.series.iter().map(|(id, _)| id.0));
+    let mut all: Vec<u32> = known.keys().copied().chain(told).collect();
+    all.sort_unstable();
+    all.dedup();
+    let Some(made_up) = numbers::first_made_up(all) else { return };
+    for (id, table) in untold {
+        let before = table.series.len();
+        table.series.retain(|(number, _)| number.0 < made_up);
+        if let Some(facts) = files.get(id).filter(|_| table.series.len() < before) {
+            let what = "its table names series by numbers that were never given: they are left out";
+            let error = StoreError::Damaged { path: facts.path(segments), what };
+            tracing::error!(error = chain(&error), "store cannot believe all of a segment");
+        }
+    }
 }
 
 /// The segments that do not count, of those that are there; `untold` are the tables of those that the state does not

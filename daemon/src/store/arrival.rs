@@ -19,7 +19,7 @@ pub(super) const LASTING: usize = 256;
 /// A series whose newest sample is so far ahead of our clock was written by one that was set right since, or will
 /// be: what is older than that sample is taken…
 const AHEAD_MS: i64 = 2_000;
-/// … if it is no older than this by our clock: what is further back may be in segments, where nobody looks for it.
+/// … if it is no older than this by our clock: whoever sends what is further back has no clock that was set right.
 const OUT_OF_ORDER_MS: u64 = 10 * 60 * 1000;
 
 /// The coders of all streams.

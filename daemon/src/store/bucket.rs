@@ -66,6 +66,23 @@ impl Bucket {
         }
     }
 
+    /// Takes samples of a gauge, in the order of time; a NaN is no value.
+    pub(super) fn add_all(&mut self, times: &[i64], values: &[f64]) {
+        let Self { mut count, mut sum, mut min, mut max, .. } = *self;
+        for value in values.iter().filter(|value| !value.is_nan()) {
+            count += 1;
+            sum += value;
+            (min, max) = (min.min(*value), max.max(*value));
+        }
+        (self.count, self.sum, self.min, self.max) = (count, sum, min, max);
+        let numbers = || times.iter().zip(values).filter(|(_, value)| !value.is_nan());
+        if let Some((at_ms, value)) = numbers().next_back() {
+            self.ends(*at_ms, *value);
+        }
+        let kept = self.values.iter_mut();
+        kept.for_each(|kept| kept.extend(numbers().map(|(_, value)| *value)));
+    }
+
     /// Takes what samples come to, and of a counter how much it grew until the first of them.
     pub(super) fn add_rollup(&mut self, rollup: &Rollup, growth: Option<Growth>) {
         let Rollup { count, min, max, sum, covered_ms, last, last_ms, .. } = *rollup;

@@ -89,9 +89,10 @@ impl File {
     pub(super) fn sync_data(&self) -> io::Result<()> {
         #[cfg(test)]
         if let Some(watched) = &self.watched {
+            let began = std::time::Instant::now();
             watched.may(Call::Sync)?;
             self.file.sync_data()?;
-            return watched.synced(&self.file);
+            return watched.synced(&self.file, began);
         }
         self.file.sync_data()
     }

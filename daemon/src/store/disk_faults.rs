@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::folder::bytes_below;
@@ -90,6 +90,7 @@ struct State {
     /// What files hold after a power cut.
     synced: HashMap<u64, Vec<u8>>,
     numbers: u64,
+    longest_sync: Duration,
     /// sled's folder as it is after a power cut.
     sled: BTreeMap<PathBuf, Vec<u8>>,
 }
@@ -105,9 +106,8 @@ static WATCHED: RwLock<Vec<Arc<Disk>>> = RwLock::new(Vec::new());
 impl Watch {
     /// Watches a folder from now on; what is in it is durable. No store may be open there yet.
     pub(super) fn new(root: &Path) -> Self {
-        let mut state = State::default();
+        let mut state = State { sled: read_below(&root.join("sled")), ..State::default() };
         state.find(root);
-        state.sled = read_below(&root.join("sled"));
         state.durable = state.names.clone();
         let (state, capacity) = (Mutex::new(state), AtomicU64::new(u64::MAX));
         let disk = Arc::new(Disk { root: root.to_owned(), state, capacity });
@@ -128,6 +128,11 @@ impl Watch {
     /// The disk has so many bytes, sled's files among them, which are not stopped by it.
     pub(super) fn capacity(&self, bytes: u64) {
         self.0.capacity.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The longest that a sync of a file has taken.
+    pub(super) fn longest_sync(&self) -> Duration {
+        self.0.state().longest_sync
     }
 
     /// Puts into `to` what a power cut at this moment leaves: names and bytes that were synced, and of what was not
@@ -205,13 +210,9 @@ impl Watched {
         if let Some((written, error)) = self.disk.meet(Call::Write, &self.path) {
             return (&bytes[..written.min(bytes.len())], Err(error));
         }
-        match self.disk.available() {
-            Some(left) if left < bytes.len() as u64 => (
-                &bytes[..left as usize],
-                Err(io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error())),
-            ),
-            _ => (bytes, Ok(())),
-        }
+        let answer = self.may_take(bytes.len() as u64);
+        let left = self.disk.available().filter(|_| answer.is_err());
+        (&bytes[..left.map_or(bytes.len(), |left| bytes.len().min(left as usize))], answer)
     }
 
     /// Whether there is room for so many bytes.
@@ -224,14 +225,16 @@ impl Watched {
         }
     }
 
-    /// What the file holds survives from now on.
-    pub(super) fn synced(&self, file: &fs::File) -> io::Result<()> {
+    /// What the file holds survives from now on, by a sync that began then.
+    pub(super) fn synced(&self, file: &fs::File, began: Instant) -> io::Result<()> {
         // It may have been opened for writing only.
         let file =
             fs::File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)))?;
         let mut content = vec![0; file.metadata()?.len() as usize];
         file.read_exact_at(&mut content, 0)?;
-        self.disk.state().synced.insert(self.number, content);
+        let mut state = self.disk.state();
+        state.synced.insert(self.number, content);
+        state.longest_sync = state.longest_sync.max(began.elapsed());
         Ok(())
     }
 }
@@ -250,8 +253,7 @@ impl Disk {
     /// Lets a call meet its fault: waits for as long as it has to, or answers how many bytes are written before the
     /// error.
     fn meet(&self, call: Call, path: &Path) -> Option<(usize, io::Error)> {
-        let mut wait = Duration::ZERO;
-        let mut failed = None;
+        let (mut wait, mut failed) = (Duration::ZERO, None);
         for fault in &mut self.state().faults {
             let is_met = fault.call == call && path.to_string_lossy().contains(fault.path);
             if !is_met || fault.times == 0 {
@@ -348,8 +350,7 @@ pub(super) fn synced_folder(path: &Path) {
 /// What sled's folder holds survives from now on.
 pub(super) fn synced_state(path: &Path) {
     let Some(disk) = disk_of(path) else { return };
-    let held = read_below(path);
-    disk.state().sled = held;
+    disk.state().sled = read_below(path);
 }
 
 /// All files below a folder.

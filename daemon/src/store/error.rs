@@ -28,6 +28,16 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file of the store is not this user's to use. Fatal: the daemon does not start, and nothing is changed.
+    #[error("failed to open store at `{}`: `{}` {why}", state.display(), path.display())]
+    Access {
+        /// The state folder.
+        state: PathBuf,
+        /// What in it.
+        path: PathBuf,
+        /// Whose it is, and the fix.
+        why: String,
+    },
     /// The folder is in a version that this daemon does not know. Fatal.
     #[error(
         "failed to open store at `{}`: its VERSION is `{found}`, this daemon knows {known}; run the daemon that wrote it, or a newer one",

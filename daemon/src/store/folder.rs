@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{
     StoreError,
+    access::check_access,
     disk::{self, create_dir_all, rename, sync_folder},
     reserve::give_up,
 };
@@ -36,6 +37,7 @@ impl Folder {
         if new {
             private(path).map_err(unusable)?;
         }
+        check_access(path)?;
         let lock = take_lock(path)?;
         if !check_version(path)? {
             let version = format!("{VERSION}\n");

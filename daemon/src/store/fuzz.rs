@@ -37,17 +37,20 @@ use super::{
     table::Table,
     tier::Tier,
 };
-use crate::series::{Catalog, Kind, Labels, Series, SeriesId};
+use crate::{
+    config::Retention,
+    series::{Catalog, Kind, Labels, Series, SeriesId},
+};
 
 /// The series of a made-up segment: every other one is a counter.
-const SERIES: u32 = 4;
+pub(super) const SERIES: u32 = 4;
 /// What it is called.
-const ID: u64 = 1;
+pub(super) const ID: u64 = 1;
 /// A day early in a week.
-const DAY: i64 = 20_006;
+pub(super) const DAY: i64 = 20_006;
 
 /// A folder of this process, in memory where there is one.
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     let above = if memory.is_dir() { memory } else { std::env::temp_dir() };
     let folder = above.join(format!("bartizan-fuzz-{}", std::process::id()));
@@ -202,7 +205,7 @@ pub fn settle(bytes: &[u8]) {
 }
 
 /// Adds made-up columns of all series.
-fn fill(writer: &mut SegmentWriter, rows: usize, step: u8, bytes: &[u8]) {
+pub(super) fn fill(writer: &mut SegmentWriter, rows: usize, step: u8, bytes: &[u8]) {
     let words: Vec<u64> = words(bytes).collect();
     let word = |at: usize| words.get(at % words.len().max(1)).copied().unwrap_or_default();
     let tier = writer.facts().tier;
@@ -326,7 +329,7 @@ fn ask(shared: &Shared) {
 }
 
 /// A store of this folder whose series are those of [`fill`].
-fn shared(folder: &Path, view: View) -> Shared {
+pub(super) fn shared(folder: &Path, view: View) -> Shared {
     let catalog = Arc::new(Catalog::default());
     for number in 0..SERIES {
         let series = Series {
@@ -340,10 +343,10 @@ fn shared(folder: &Path, view: View) -> Shared {
         };
         catalog.intern(series).unwrap();
     }
-    Shared::new(folder.to_owned(), catalog, Limits::new(1 << 30), view)
+    Shared::new(folder.to_owned(), catalog, Limits::new(1 << 30), view, ID + 1)
 }
 
-fn kind_of(series: u32) -> Kind {
+pub(super) fn kind_of(series: u32) -> Kind {
     if series % 2 == 1 { Kind::Counter } else { Kind::Gauge }
 }
 

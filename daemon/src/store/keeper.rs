@@ -219,7 +219,7 @@ impl Keeper {
     pub(super) fn checkpoint(&mut self) -> Result<(), StoreError> {
         let path = self.shared.path.join("checkpoint").join(checkpoint::FILE);
         // The copy stands beside the one before until it is whole.
-        self.shared.make_room(bytes_below(&path))?;
+        let _room = self.shared.take_room(bytes_below(&path))?;
         self.measured = None;
         let bytes = self.state.checkpoint(path)?;
         self.shared.count_written(bytes);
@@ -242,7 +242,7 @@ impl Keeper {
             self.measured = Some(Instant::now());
         }
         self.shared.release_held()?;
-        self.shared.make_room(0)
+        self.shared.make_room()
     }
 
     /// Pages that hold a series that is new or has changed.

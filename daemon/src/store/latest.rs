@@ -5,11 +5,18 @@
 //! - There is one such table, and the writer has it: of two requests that bring the same sample, one brings it.
 //! - What segments hold is known before a sample is judged that they could hold: those that end before it are never
 //!   looked at, and the index of each of the others is read once.
+//! - What samples came to counts as long as it is there: where raw segments begin, those of coarser tiers say what was
+//!   here before. Sent again, it would be counted again.
 //! - What was not written was never noted.
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{segment::SegmentFacts, segment_read::Segment, shared::Shared, tier::Tier};
+use super::{
+    segment::{DAY_MS, SegmentFacts},
+    segment_read::Segment,
+    shared::Shared,
+    tier::Tier,
+};
 use crate::{
     logging::chain,
     series::{SeriesId, now_ms},
@@ -27,6 +34,10 @@ pub(super) struct Latest {
     /// Segments of former lives whose index has not been read: when they end and which they are, those that end last
     /// at the end.
     unread: Vec<(i64, u64)>,
+    /// The same of coarser tiers.
+    coarse: Vec<(i64, u64)>,
+    /// Before this instant raw segments may have been deleted.
+    coarse_below_ms: i64,
 }
 
 impl Latest {
@@ -35,10 +46,17 @@ impl Latest {
         by_series: Vec<i64>,
         segments: impl Iterator<Item = &'a Arc<SegmentFacts>>,
     ) -> Self {
-        let raw = segments.filter(|facts| facts.tier == Tier::Raw);
-        let mut unread: Vec<_> = raw.map(|facts| (facts.last_ms, facts.id)).collect();
-        unread.sort_unstable();
-        Self { by_series, before: Vec::new(), unread }
+        let (raw, coarse): (Vec<_>, Vec<_>) = segments.partition(|facts| facts.tier == Tier::Raw);
+        // Deleted ones were of this day at most: the oldest go first.
+        let oldest_day = raw.iter().map(|facts| facts.span).min();
+        let coarse_below_ms = oldest_day.map_or(i64::MAX, |day| (day + 1).saturating_mul(DAY_MS));
+        let [unread, coarse] = [raw, coarse].map(|segments| {
+            let mut ends: Vec<_> =
+                segments.into_iter().map(|facts| (facts.last_ms, facts.id)).collect();
+            ends.sort_unstable();
+            ends
+        });
+        Self { by_series, before: Vec::new(), unread, coarse, coarse_below_ms }
     }
 
     /// Time of the newest sample of a series, as far as it is known; the least possible one if there is none.
@@ -73,27 +91,41 @@ impl Latest {
 
     /// Makes sure that everything is known that a sample of `at_ms` has to be judged by.
     pub(super) fn look_back(&mut self, shared: &Shared, at_ms: i64) {
-        while let Some((_, id)) = self.unread.pop_if(|(last_ms, _)| *last_ms >= at_ms) {
-            shared.writer_beat_ms.store(now_ms(), Ordering::Relaxed);
-            // It may have been settled meanwhile, or be gone.
-            while let Some(facts) = shared.segment_now(id) {
-                let path = facts.path(&shared.segment_folder());
-                let read = Segment::open(&path, facts.id).and_then(|segment| {
-                    segment.each_entry(|entry| {
-                        note_latest(&mut self.by_series, entry.series, segment.span(entry).1);
-                    })
-                });
-                let Err(error) = read else { break };
-                if shared.segment_now(id).is_some_and(|now| now.id == facts.id) {
-                    // A sample that stands there may be stored once more; no answer shows it twice.
-                    tracing::error!(
-                        error = chain(&error),
-                        "store cannot read the index of a segment"
-                    );
-                    break;
-                }
+        while let Some((last_ms, id)) = self.unread.pop_if(|(last_ms, _)| *last_ms >= at_ms) {
+            if !self.read(shared, id) {
+                self.coarse_below_ms = self.coarse_below_ms.max(last_ms.saturating_add(1));
             }
         }
+        while at_ms < self.coarse_below_ms
+            && let Some((_, id)) = self.coarse.pop_if(|(last_ms, _)| *last_ms >= at_ms)
+        {
+            self.read(shared, id);
+        }
+    }
+
+    /// Takes in what the index of a segment says; whether it is there.
+    fn read(&mut self, shared: &Shared, id: u64) -> bool {
+        shared.writer_beat_ms.store(now_ms(), Ordering::Relaxed);
+        // It may have been settled meanwhile, or be gone.
+        while let Some(facts) = shared.segment_now(id) {
+            let path = facts.path(&shared.segment_folder());
+            // No sample is ever judged by a number that was not given.
+            let given = shared.catalog.len();
+            let read = Segment::open(&path, facts.id).and_then(|segment| {
+                segment.each_entry(|entry| {
+                    if (entry.series.0 as usize) < given {
+                        note_latest(&mut self.by_series, entry.series, segment.span(entry).1);
+                    }
+                })
+            });
+            let Err(error) = read else { return true };
+            if shared.segment_now(id).is_some_and(|now| now.id == facts.id) {
+                // A sample that stands there may be stored once more; no answer shows it twice.
+                tracing::error!(error = chain(&error), "store cannot read the index of a segment");
+                return true;
+            }
+        }
+        false
     }
 }
 

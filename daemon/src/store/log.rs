@@ -16,6 +16,7 @@ use std::{
 
 use super::{
     disk::{File, remove_file, sync_folder},
+    numbers,
     record::{Record, read_record, record_at},
 };
 
@@ -95,7 +96,7 @@ pub(super) fn log_files(logs: &Path) -> io::Result<Vec<(u64, u64)>> {
         let entry = entry?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        if let Some(sequence) = number.and_then(|number| u64::from_str_radix(number, 16).ok()) {
+        if let Some(sequence) = number.and_then(numbers::of_file) {
             files.push((sequence, entry.metadata()?.len()));
         }
     }

@@ -16,7 +16,7 @@ use super::{
     points::Points,
     rollup::{Rollup, interval_of},
     segment::{Entry, Place, SegmentFacts},
-    segment_read::Segment,
+    segment_read::{Column, Segment},
     shared::Shared,
     sources::open,
     tier::Tier,
@@ -227,16 +227,14 @@ impl<'a> Merge<'a> {
         let (asked, waiting) = (&mut self.asked[number], &mut self.waiting[number]);
         let direct = is_alone && waiting.is_empty();
         if tier == Tier::Raw {
-            let samples = opened.values(entry, &times)?;
-            let interval_ms =
-                interval_of(samples.iter().map(|(at_ms, _)| *at_ms), asked.series.interval_ms);
+            let Column { own_times, values } = opened.column(entry, &times)?;
+            let times = own_times.as_deref().unwrap_or(&times);
+            let interval_ms = interval_of(times.iter().copied(), asked.series.interval_ms);
             if direct {
-                samples.into_iter().for_each(|(at_ms, value)| {
-                    asked.points.add(at_ms, value, interval_ms);
-                });
+                asked.points.add_run(times, &values, interval_ms);
             } else {
-                let sample = |(at_ms, value)| (at_ms, value, interval_ms);
-                waiting.samples.extend(samples.into_iter().map(sample));
+                let samples = times.iter().zip(values);
+                waiting.samples.extend(samples.map(|(at_ms, value)| (*at_ms, value, interval_ms)));
             }
         } else {
             let rollups = opened.rollups(entry, &times, asked.fields)?;

@@ -13,7 +13,7 @@
 //! # Invariants
 //!
 //! - An acknowledged sample is in the log: it survives `kill -9`. A power cut
-//!   costs at most a second.
+//!   costs at most a second, or the longest sync more where the disk stalls.
 //! - What comes from elsewhere is acknowledged when it survives a power cut, and
 //!   each sample of it is kept once, however often it is sent.
 //! - Whoever reads along is given everything that was appended, once and in order,
@@ -34,6 +34,7 @@
 //! - The store knows no collector, server, viewer or alert.
 
 mod absence;
+mod access;
 mod actor;
 mod adopt;
 mod arrival;
@@ -53,6 +54,8 @@ mod few;
 mod folder;
 #[cfg(fuzzing)]
 pub mod fuzz;
+#[cfg(fuzzing)]
+pub mod fuzz_seeds;
 mod gaps;
 mod groups;
 mod heads;
@@ -67,6 +70,7 @@ mod log;
 mod log_cursor;
 mod merge;
 pub mod messages;
+mod numbers;
 mod open;
 mod pieces;
 mod point;
@@ -80,7 +84,9 @@ mod reserve;
 mod retention;
 mod rollup;
 mod rollup_codec;
+mod room;
 mod runs;
+mod sealed;
 mod sealing;
 mod segment;
 mod segment_read;
@@ -100,6 +106,7 @@ mod tail;
 mod tests;
 mod threads;
 mod tier;
+mod trouble;
 pub mod upkeep;
 mod wire;
 mod writer;

@@ -15,6 +15,7 @@ use std::{
 use super::{
     StoreError,
     absence::{is_silent, reason},
+    access::is_denied,
     adopt::{self, Adopted},
     checkpoint, disk,
     folder::Folder,
@@ -27,10 +28,11 @@ use super::{
     query,
     replay::Replay,
     reserve::give_up,
-    shared::{Limits, Part, Shared, View},
+    shared::{Limits, Shared, View},
     sled_state::SledState,
-    state::{Contents, StateStore},
+    state::{Changes, Contents, StateStore},
     state_thread::StateThread,
+    trouble::Part,
     writer::Writer,
 };
 use crate::{
@@ -118,7 +120,7 @@ impl Store {
         match keeper.index() {
             Ok(()) => keeper.drop_logs(next_sequence)?,
             // Log and segments hold it all; the keeper tries again.
-            Err(error) => shared.set_trouble(Part::State, Some(&chain(&error))),
+            Err(error) => shared.set_trouble(Part::State, Some((&error).into())),
         }
         tracing::info!(path = %shared.path.display(), segments, samples_in_log = samples, clean, "store opened");
         Ok(Self { shared, writer, keeper, config: config.clone(), folder, kept })
@@ -142,10 +144,10 @@ impl Store {
 fn open_state(path: &Path) -> Result<(SledState, Contents), StoreError> {
     let folder = path.join("sled");
     let damage = match SledState::open(&folder) {
-        Ok((state, contents)) if contents.unreadable == 0 => {
-            return from_checkpoint(path, state, contents);
-        }
-        Ok((_, contents)) => format!("{} keys make no sense", contents.unreadable),
+        Ok((state, contents)) => match contents.damage() {
+            None => return from_checkpoint(path, state, contents),
+            Some(damage) => damage,
+        },
         // A full disk is no damage.
         Err(StoreError::State { step, source: sled::Error::Io(source) })
             if source.kind() == ErrorKind::StorageFull =>
@@ -155,6 +157,8 @@ fn open_state(path: &Path) -> Result<(SledState, Contents), StoreError> {
             }
             return Err(StoreError::State { step, source: sled::Error::Io(source) });
         }
+        // Nor is a file that is not ours.
+        Err(error) if is_denied(&error) => return Err(error),
         Err(error) => chain(&error),
     };
     let seconds = UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
@@ -179,7 +183,7 @@ fn from_checkpoint(
     if contents.store.is_some() || !file.exists() {
         return Ok((state, contents));
     }
-    match checkpoint::read(&file) {
+    match checkpoint::read(&file).and_then(|changes| believed(&file, changes)) {
         Ok(changes) => {
             let seconds = changed_ms(&file).map_or(0, |at_ms| (now_ms() - at_ms) / 1000);
             tracing::warn!(
@@ -191,10 +195,26 @@ fn from_checkpoint(
             state.apply(&changes)?;
             state.scan(&mut |key, value| contents.take_in(key, value))?;
         }
+        Err(error) if is_denied(&error) => return Err(error),
         // Segments and log still tell everything but older gaps.
         Err(error) => tracing::error!(error = chain(&error), "store checkpoint is of no use"),
     }
     Ok((state, contents))
+}
+
+/// What a checkpoint says, if it can be: it is not taken in otherwise.
+fn believed(file: &Path, changes: Changes) -> Result<Changes, StoreError> {
+    let mut contents = Contents::default();
+    for (key, value) in &changes.0 {
+        contents.take_in(key, value.as_deref().unwrap_or_default());
+    }
+    match contents.damage() {
+        None => Ok(changes),
+        Some(damage) => {
+            tracing::error!(damage, "store checkpoint makes no sense");
+            Err(StoreError::Damaged { path: file.to_owned(), what: "checkpoint makes no sense" })
+        }
+    }
 }
 
 /// Gives every series its number again. A number whose series is lost is taken by

@@ -4,7 +4,7 @@
 //! it was made of would be: the points are the same, as long as no stretch of a rollup reaches over two of them.
 
 use super::{bucket::Bucket, point::Point, rollup::Rollup};
-use crate::series::{Growth, Kind, Rate};
+use crate::series::{Growth, Kind, PRESUMED_INTERVAL_MS, Rate};
 
 /// What a series is turned into, and how.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +52,12 @@ pub(super) struct Points {
 
 impl Shape {
     /// The width of a bucket for about `points` points: a multiple of the interval,
-    /// or none if every sample fits.
+    /// or none if every sample fits. Where the interval is only presumed there may be many more samples than it says.
     pub(super) fn bucket_ms(range_ms: i64, points: usize, interval_ms: u32) -> Option<i64> {
-        let interval_ms = i64::from(interval_ms).max(1);
+        let interval_ms = match interval_ms {
+            0 | PRESUMED_INTERVAL_MS => 1,
+            known => i64::from(known),
+        };
         let width_ms = up_to(Self::width_ms(range_ms, points), interval_ms);
         (width_ms > interval_ms).then_some(width_ms)
     }
@@ -63,6 +66,11 @@ impl Shape {
     pub(super) fn width_ms(range_ms: i64, points: usize) -> i64 {
         let points = i64::try_from(points).unwrap_or(i64::MAX).max(1);
         range_ms / points + i64::from(range_ms % points > 0)
+    }
+
+    /// The point of a sample as it was stored, bit for bit.
+    fn single(&self, at_ms: i64, value: f64) -> Point {
+        Point { p95: Some(value).filter(|_| self.p95), ..Point::single(at_ms, value) }
     }
 
     /// From when samples are needed: a rate needs the one before the first.
@@ -124,13 +132,49 @@ impl Points {
             return;
         }
         if self.shape.bucket_ms.is_none() && !self.shape.rate {
-            // As it was stored, bit for bit.
-            let p95 = Some(value).filter(|_| self.shape.p95);
-            self.points.push(Point { p95, ..Point::single(at_ms, value) });
+            self.points.push(self.shape.single(at_ms, value));
             return;
         }
         self.turn(at_ms);
         self.bucket.add(at_ms, value, growth);
+    }
+
+    /// Takes samples that follow one another, as [`add`](Self::add) would take each; of a gauge all of a bucket at once.
+    pub(super) fn add_run(&mut self, times: &[i64], values: &[f64], interval_ms: u32) {
+        let from = times.partition_point(|at_ms| *at_ms < self.shape.needed_from_ms());
+        let to = times.partition_point(|at_ms| *at_ms < self.shape.to_ms).max(from);
+        if let Some(passed) = from.checked_sub(1) {
+            self.pass(times[passed]);
+        }
+        let (times, values) = (&times[from..to], &values[from..to]);
+        let Some((&first_ms, &last_ms)) = times.first().zip(times.last()) else { return };
+        let apart_most_ms = 3 * i64::from(interval_ms).max(1);
+        let is_whole =
+            times.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) <= apart_most_ms);
+        let is_plain = is_whole && !self.shape.rate;
+        if !is_plain || self.arrive(first_ms, first_ms, interval_ms).is_none() {
+            for (at_ms, value) in times.iter().zip(values) {
+                self.add(*at_ms, *value, interval_ms);
+            }
+            return;
+        }
+        self.begun_ms = Some(last_ms);
+        self.last_ms = self.last_ms.max(self.begun_ms);
+        let wanted = times.partition_point(|at_ms| *at_ms < self.shape.from_ms);
+        let (mut times, mut values) = (&times[wanted..], &values[wanted..]);
+        if self.shape.bucket_ms.is_none() {
+            let points = times.iter().zip(values);
+            let shape = self.shape;
+            self.points.extend(points.map(|(at_ms, value)| shape.single(*at_ms, *value)));
+            return;
+        }
+        while let Some(&at_ms) = times.first() {
+            self.turn(at_ms);
+            let within = times.iter().take_while(|at_ms| **at_ms < self.turns_ms).count().max(1);
+            let (of_bucket, of_rest) = values.split_at(within);
+            self.bucket.add_all(&times[..within], of_bucket);
+            (times, values) = (&times[within..], of_rest);
+        }
     }
 
     /// Takes what samples come to that follow those before. Where rollups reach into each other, because
@@ -297,6 +341,8 @@ mod tests {
         assert_eq!(Shape::bucket_ms(300_000, 299, 1000), Some(2000));
         assert_eq!(Shape::bucket_ms(i64::MAX, 1, 1), Some(i64::MAX));
         assert_eq!(Shape::bucket_ms(10, 0, 0), Some(10));
+        let presumed = Shape::bucket_ms(3_600_000, 360, PRESUMED_INTERVAL_MS);
+        assert_eq!(presumed, Some(10_000), "perhaps one comes every second");
     }
 
     fn naive_p95(values: &[f64]) -> Option<f64> {

@@ -18,7 +18,7 @@ use super::{
     sources::{Recent, Sources},
     tier::Tier,
 };
-use crate::series::Gap;
+use crate::series::{Gap, PRESUMED_INTERVAL_MS};
 
 /// So often a question is answered anew because segments were gone.
 const ATTEMPTS: usize = 4;
@@ -123,13 +123,19 @@ fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> Seri
     // Samples were looked at from three intervals before the first instant on. If
     // none stands there, the neighbour of the first one is further away.
     let first_or_end = first_ms.unwrap_or(end_ms);
-    if first_or_end > shape.from_ms
-        && let Some(before) =
-            passed_ms.max(recent.before_ms).or_else(|| sources.previous(shared, id))
-        && shape.is_hole(before, first_or_end, first_interval_ms.max(interval_ms))
-    {
-        let to = first_ms.or_else(|| goes_on_after(before).then_some(end_ms));
-        holes.insert(0, (before.saturating_add(interval_ms), to));
+    let before = || passed_ms.max(recent.before_ms).or_else(|| sources.previous(shared, id));
+    let mut begins_ms = None;
+    if first_or_end > shape.from_ms {
+        match before() {
+            Some(before)
+                if shape.is_hole(before, first_or_end, first_interval_ms.max(interval_ms)) =>
+            {
+                let to = first_ms.or_else(|| goes_on_after(before).then_some(end_ms));
+                holes.insert(0, (before.saturating_add(interval_ms), to));
+            }
+            Some(_) => {}
+            None => begins_ms = Some(first_ms.unwrap_or(shape.to_ms)),
+        }
     }
     if let Some(last) = last_ms
         && shape.is_hole(last, end_ms, last_interval_ms)
@@ -159,6 +165,10 @@ fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> Seri
         }
     }
     gaps.sort_by_key(|gap| gap.from_ms);
+    let least_ms = interval_ms.max(shape.step_ms.unwrap_or(0));
+    let begins_ms = begins_ms
+        .map(|at_ms| begin_of(at_ms, &gaps, interval_ms))
+        .filter(|at_ms| at_ms.saturating_sub(shape.from_ms) > least_ms);
     let unit = if shape.rate { format!("{}/s", series.unit).into() } else { series.unit.clone() };
     SeriesAnswer {
         id,
@@ -167,8 +177,24 @@ fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> Seri
         kind: series.kind,
         tier,
         p95_from_ms: None,
-        resolution_ms: shape.bucket_ms.unwrap_or(interval_ms),
+        begins_ms,
+        resolution_ms: match shape.bucket_ms {
+            // Nobody knew how often a sample comes: not every bucket has one.
+            Some(width_ms) if series.interval_ms == PRESUMED_INTERVAL_MS => {
+                width_ms.max(last_interval_ms)
+            }
+            width_ms => width_ms.unwrap_or(interval_ms),
+        },
         points,
         gaps,
     }
+}
+
+/// Where a series begins here that has its first sample at `first_ms`: where it is recorded that nothing came before,
+/// there.
+fn begin_of(first_ms: i64, gaps: &[Gap], interval_ms: i64) -> i64 {
+    let least_ms = first_ms.saturating_sub(3 * interval_ms);
+    let reaches = |gap: &&Gap| gap.to_ms.is_none_or(|to_ms| to_ms >= least_ms);
+    let from_ms = gaps.iter().filter(reaches).map(|gap| gap.from_ms).min();
+    from_ms.map_or(first_ms, |from_ms| from_ms.min(first_ms))
 }

@@ -1,8 +1,8 @@
 //! Whether a sample that is older than its series' newest is here already: what a sender repeats whose answer was
 //! lost is told from what comes too late.
 //!
-//! Only what is not sealed is looked at, and only so much of it as the repetition of whole frames needs: a sample that
-//! stands further back, or alone in a large frame, counts as late, though it is here.
+//! What is not sealed is looked at, and only so much of it as the repetition of whole frames needs; then [`Sealed`] looks
+//! into segments, so far. A sample that stands beyond that counts as late, though it is here.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,9 +10,10 @@ use super::{
     coder::{Coder, Encoded},
     delta::{CHUNK_FRAMES, present_bits},
     heads::{Chunk, Stream},
+    sealed::Sealed,
     shared::Shared,
 };
-use crate::series::SeriesId;
+use crate::series::{Sample, SeriesId};
 
 /// So many values are decoded for each sample that is asked for: a chunk holds as many rows. Nobody can make us do
 /// much by sending little.
@@ -30,6 +31,7 @@ pub(super) struct Recall {
     /// Frames that are being written, by stream and time, as far as they have been looked at.
     written: HashMap<(usize, i64), Row>,
     looked_at: usize,
+    sealed: Sealed,
 }
 
 /// The rows of a chunk by time: a bit for each column.
@@ -44,12 +46,12 @@ struct Row {
 }
 
 impl Recall {
-    /// What there is at `at_ms` in the streams, of whose series `asked` are of interest.
+    /// What there is at `at_ms` in the streams and in segments of the series that are `asked` for.
     pub(super) fn find(
         &mut self,
         shared: &Shared,
         (coders, at_ms): (&[Coder], i64),
-        asked: usize,
+        asked: &[Sample],
         (encoded, bytes): (&[Encoded], &[u8]),
     ) -> Found {
         for frame in &encoded[self.looked_at..] {
@@ -59,11 +61,22 @@ impl Recall {
             self.written.insert((frame.place, frame.at_ms), row);
         }
         self.looked_at = encoded.len();
-        self.asked += asked;
-        let mut found = Found { rows: Vec::new(), is_whole: true };
+        self.asked += asked.len();
+        let mut found = Found { rows: Vec::new(), sealed: Vec::new(), is_whole: true };
         for place in coders.iter().map(|coder| coder.place) {
             found.rows.extend(self.written.get(&(place, at_ms)).cloned());
             self.in_heads(shared, (place, at_ms), &mut found);
+        }
+        let around = Sealed::around(shared, at_ms);
+        for id in asked.iter().map(|sample| sample.series).filter(|_| !around.is_empty()) {
+            if found.has(id) {
+                continue;
+            }
+            match self.sealed.has(shared, &around, (id, at_ms)) {
+                Some(true) => found.sealed.push(id),
+                Some(false) => (),
+                None => found.is_whole = false,
+            }
         }
         found
     }
@@ -93,14 +106,16 @@ impl Recall {
 #[derive(Debug)]
 pub(super) struct Found {
     rows: Vec<Row>,
-    /// Whether all that is not sealed was looked at.
+    /// Series that have a sample then in a segment.
+    sealed: Vec<SeriesId>,
+    /// Whether all there is was looked at.
     pub(super) is_whole: bool,
 }
 
 impl Found {
     /// Whether a series has a sample then.
     pub(super) fn has(&self, id: SeriesId) -> bool {
-        self.rows.iter().any(|row| row.has(id))
+        self.rows.iter().any(|row| row.has(id)) || self.sealed.contains(&id)
     }
 }
 

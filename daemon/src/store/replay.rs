@@ -21,6 +21,7 @@ use super::{
     latest::note_latest,
     log::{Found, LOG_HEADER, log_path, read_log},
     messages::TIMES,
+    numbers::is_believed,
     record::{FrameRecord, Record, Schema},
     shared::View,
     wire::Input,
@@ -65,9 +66,6 @@ struct Reading {
     /// Whether frames may be missing before the next one kept.
     follows_damage: bool,
 }
-
-/// So many series may have lost their declaration; a greater number is none that was ever given.
-const NUMBERS_LOST: u32 = 1 << 22;
 
 /// The reason of a gap that a damage of the log has left.
 pub(super) const DAMAGED: &str = "the store's log was damaged";
@@ -227,10 +225,9 @@ impl Replay {
         }
     }
 
-    /// Whether a series can have this number: they are given in order.
+    /// Whether a series can have this number.
     fn is_possible(&self, id: SeriesId) -> bool {
-        let known = self.series.last_key_value().map_or(0, |(number, _)| *number);
-        id.0 <= known.saturating_add(NUMBERS_LOST)
+        is_believed(id.0, self.series.len())
     }
 
     fn take_series(&mut self, id: SeriesId, series: Series) {

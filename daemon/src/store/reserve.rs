@@ -22,7 +22,8 @@ use std::{
 
 use super::{
     StoreError, disk,
-    shared::{Part, Shared, lock},
+    shared::{Shared, lock},
+    trouble::{Part, Trouble},
 };
 
 /// How large it is at most, and which part of `store.max_bytes`.
@@ -115,7 +116,7 @@ impl Shared {
                 "the disk is full or nearly so: free room for `{}`, or lower store.max_bytes",
                 self.path.display()
             );
-            self.set_trouble(Part::Disk, Some(&trouble));
+            self.set_trouble(Part::Disk, Some(Trouble::new(&trouble)));
             return self.shrink(wanted - left);
         }
         match self.make_reserve() {
@@ -140,7 +141,7 @@ impl Shared {
         let path = reserve_path(&self.path);
         // Of another size it is of another `store.max_bytes`.
         let _ = disk::remove_file(&path);
-        self.make_room(self.limits.reserve)?;
+        let _room = self.take_room(self.limits.reserve)?;
         if let Err(error) = disk::allocate(&path, self.limits.reserve) {
             let _ = disk::remove_file(&path);
             return Err(StoreError::file("allocate reserve", path)(error));

@@ -77,7 +77,9 @@ pub(super) fn write(
 /// Deletes a segment that will be written again.
 pub(super) fn discard(shared: &Shared, facts: &SegmentFacts) {
     // Left behind it is deleted at the next start: no segment that counts has anything to do with it.
-    let _ = remove_if_there(&facts.path(&shared.segment_folder()));
+    if remove_if_there(&facts.path(&shared.segment_folder())).is_ok() {
+        shared.forget_finished(facts);
+    }
 }
 
 /// A raw segment and its minutes, while they are written.
@@ -202,8 +204,8 @@ fn minutes_of(kind: Kind, interval_ms: u32, times: &[i64], column: &GroupColumn)
 
 /// Writes what the segment holds in memory, once there is room for it.
 pub(super) fn write_out(shared: &Shared, writer: &mut SegmentWriter) -> Result<(), StoreError> {
-    // What of this segment is written already is in no sum yet.
-    shared.make_room(writer.length())?;
+    let length = writer.length();
+    shared.extend_room(&mut writer.room, length)?;
     shared.count_written(writer.pending());
     writer.write_out()
 }

@@ -27,6 +27,7 @@ use super::{
     index_page::put_index,
     rollup::Rollup,
     rollup_codec::put_rollups,
+    room::Room,
     table::Table,
     tier::Tier,
     wire::put_u64,
@@ -121,6 +122,8 @@ pub(super) struct SegmentWriter {
     /// Bytes not yet written, and how many stand before them.
     pending: Vec<u8>,
     written: u64,
+    /// What it may take of the disk, where somebody limits that.
+    pub(super) room: Room,
 }
 
 /// The header of a segment.
@@ -200,7 +203,8 @@ impl SegmentWriter {
         let file = File::create(&draft).map_err(StoreError::file("make segment", &draft))?;
         let header = header(&facts, store);
         let (entries, pending, times) = (Vec::new(), header.to_vec(), VecDeque::new());
-        Ok(Self { file, draft, path, facts, header, entries, times, pending, written: 0 })
+        let (written, room) = (0, Room::default());
+        Ok(Self { file, draft, path, facts, header, entries, times, pending, written, room })
     }
 
     /// Adds rows. They wait in memory until [`write_out`](Self::write_out).
@@ -318,6 +322,7 @@ impl SegmentWriter {
             return Err(error);
         }
         self.facts.bytes = self.written;
+        self.room.finished();
         Ok(self.facts)
     }
 

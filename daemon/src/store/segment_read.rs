@@ -42,6 +42,14 @@ pub(super) struct Segment {
     entries: u64,
 }
 
+/// The values of a series in one block.
+#[derive(Debug)]
+pub(super) struct Column {
+    /// Their times, where not every row has one.
+    pub(super) own_times: Option<Vec<i64>>,
+    pub(super) values: Vec<f64>,
+}
+
 impl Segment {
     /// Opens the segment `id`.
     pub(super) fn open(path: &Path, id: u64) -> Result<Self, StoreError> {
@@ -135,9 +143,34 @@ impl Segment {
         entry: &Entry,
         times: &[i64],
     ) -> Result<Vec<(i64, f64)>, StoreError> {
+        let Column { own_times, values } = self.column(entry, times)?;
+        let times = own_times.as_deref().unwrap_or(times);
+        Ok(times.iter().copied().zip(values).collect())
+    }
+
+    /// The values of an entry whose rows stand at `times`, as long as they are whole.
+    pub(super) fn column(&self, entry: &Entry, times: &[i64]) -> Result<Column, StoreError> {
         let bytes = self.read(entry.values)?;
-        let samples = read_column(&bytes, times);
-        samples.ok_or_else(|| self.damaged("a column of values makes no sense"))
+        let column = read_column(&bytes, times).filter(|column| {
+            let times = column.own_times.as_deref().unwrap_or(times);
+            times.len() == column.values.len()
+        });
+        column.ok_or_else(|| self.damaged("a column of values makes no sense"))
+    }
+
+    /// In which of the `rows` of its times an entry has a value: a bit for each; `None` where it has one in all.
+    pub(super) fn present(
+        &self,
+        entry: &Entry,
+        rows: usize,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let bytes = self.read(entry.values)?;
+        let mut input = Input::new(&bytes);
+        let damaged = || self.damaged("a column of values makes no sense");
+        if input.u8().ok_or_else(damaged)? == 0 {
+            return Ok(None);
+        }
+        input.take(rows.div_ceil(8)).map(|bits| Some(bits.to_vec())).ok_or_else(damaged)
     }
 
     /// The rollups of an entry, whose stretches begin at `starts`, as long as they are whole.
@@ -273,16 +306,16 @@ impl Segment {
     }
 }
 
-fn read_column(bytes: &[u8], times: &[i64]) -> Option<Vec<(i64, f64)>> {
+fn read_column(bytes: &[u8], times: &[i64]) -> Option<Column> {
     let mut input = Input::new(bytes);
     if input.u8()? == 0 {
         let values = read_values(input.rest(), times.len())?;
-        return Some(times.iter().copied().zip(values).collect());
+        return Some(Column { own_times: None, values });
     }
     let present = input.take(times.len().div_ceil(8))?;
     let has = |row: usize| present[row / 8] >> (row % 8) & 1 == 1;
     let times: Vec<i64> =
         times.iter().enumerate().filter(|(row, _)| has(*row)).map(|(_, time)| *time).collect();
     let values = read_values(input.rest(), times.len())?;
-    Some(times.into_iter().zip(values).collect())
+    Some(Column { own_times: Some(times), values })
 }

@@ -14,11 +14,11 @@ use super::{
     errands::Errands,
     heads::Heads,
     held::Held,
-    log::log_path,
     reserve::{Shortage, reserve_bytes},
-    retention::first_to_go,
+    room::Plans,
     segment::{DAY_MS, SegmentFacts},
     syncing::Syncing,
+    trouble::{Part, Trouble, Troubles},
 };
 use crate::series::{Catalog, now_ms};
 
@@ -35,6 +35,8 @@ pub(super) struct Shared {
     logs: Mutex<BTreeMap<u64, u64>>,
     held: Mutex<Held>,
     segment_bytes: AtomicU64,
+    /// What is being written, or about to be.
+    pub(super) planned: Plans,
     /// Everything in the folder that is neither log nor segment, as last measured.
     pub(super) other_bytes: AtomicU64,
     /// Bytes written since the start, all files together but sled's.
@@ -43,7 +45,7 @@ pub(super) struct Shared {
     /// last, or from no possible time.
     pub(super) late_samples: AtomicU64,
     /// Why each part cannot be written at present, and why soon it may not be.
-    troubles: Mutex<[Option<Arc<str>>; 4]>,
+    troubles: Mutex<Troubles>,
     /// What a full disk may cost.
     pub(super) shortage: Mutex<Shortage>,
     /// There is no room on the disk for the reserve.
@@ -97,16 +99,7 @@ pub(super) struct Limits {
     /// Of the file that keeps room free on the disk.
     pub(super) reserve: u64,
     /// Left free for what sled writes between two measurements.
-    headroom: u64,
-}
-
-/// Who is in trouble.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Part {
-    Log,
-    State,
-    Settling,
-    Disk,
+    pub(super) headroom: u64,
 }
 
 impl Limits {
@@ -141,6 +134,7 @@ impl Shared {
             logs: Mutex::default(),
             held: Mutex::default(),
             segment_bytes: AtomicU64::new(segment_bytes),
+            planned: Plans::default(),
             other_bytes: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             late_samples: AtomicU64::new(0),
@@ -203,72 +197,6 @@ impl Shared {
         self.segment_bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes in the whole folder.
-    pub(super) fn total_bytes(&self) -> u64 {
-        let other = self.other_bytes.load(Ordering::Relaxed);
-        self.log_bytes() + self.held_bytes() + self.segment_bytes() + other
-    }
-
-    /// Bytes that no deleting of samples makes free: the log file in use, and what is
-    /// neither log nor segment.
-    fn lasting_bytes(&self) -> u64 {
-        let in_use = self.sequence.load(Ordering::Relaxed);
-        let log: u64 = self.logs().range(in_use..).map(|(_, bytes)| bytes).sum();
-        log + self.other_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Makes room for `bytes` more by deleting the oldest segments, and when there
-    /// are none, the oldest log files, held ones first: else a log that could not be
-    /// sealed for long would leave no room to seal it. An error if there is nothing left to delete.
-    pub(super) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
-        let most = self.limits.max_bytes.saturating_sub(self.limits.headroom);
-        while self.total_bytes() + bytes > most {
-            // Nothing is deleted for room that deleting could not make.
-            if self.lasting_bytes() + bytes > most {
-                return Err(StoreError::NoRoom { max_bytes: self.limits.max_bytes });
-            }
-            let Some(oldest) = self.oldest_segment() else {
-                if self.drop_oldest_held()? || self.drop_oldest_log()? {
-                    continue;
-                }
-                return Err(StoreError::NoRoom { max_bytes: self.limits.max_bytes });
-            };
-            tracing::info!(
-                segment = oldest.id,
-                tier = oldest.tier.name(),
-                last_ms = oldest.last_ms,
-                "store deleted its oldest samples to stay under store.max_bytes"
-            );
-            self.drop_segment(&oldest)?;
-        }
-        Ok(())
-    }
-
-    /// The segment that goes first.
-    pub(super) fn oldest_segment(&self) -> Option<Arc<SegmentFacts>> {
-        first_to_go(self.view().segments.values(), self.limits.max_bytes).cloned()
-    }
-
-    /// Deletes the oldest log file that is written no more, and what the heads have
-    /// of it; whether there was one.
-    fn drop_oldest_log(&self) -> Result<bool, StoreError> {
-        let in_use = self.sequence.load(Ordering::Relaxed);
-        let oldest =
-            self.logs().range(..in_use).next().map(|(sequence, bytes)| (*sequence, *bytes));
-        let Some((oldest, bytes)) = oldest else { return Ok(false) };
-        tracing::warn!(
-            log = oldest,
-            "store deleted samples that were not sealed to stay under store.max_bytes"
-        );
-        remove_if_there(&log_path(&self.log_folder(), oldest))?;
-        self.forget_log(oldest, bytes);
-        for stream in &mut self.view_mut().heads.streams {
-            let gone = stream.closed.partition_point(|chunk| chunk.sequence <= oldest);
-            stream.closed.drain(..gone);
-        }
-        Ok(true)
-    }
-
     /// Deletes a segment.
     pub(super) fn drop_segment(&self, facts: &SegmentFacts) -> Result<(), StoreError> {
         // It is shown no more before it is gone: whoever finds it gone and shown takes that for damage.
@@ -294,6 +222,7 @@ impl Shared {
     /// Takes a finished segment in; the caller changes the heads under the same lock.
     pub(super) fn add_segment(&self, view: &mut View, facts: SegmentFacts) {
         self.segment_bytes.fetch_add(facts.bytes, Ordering::Relaxed);
+        self.forget_finished(&facts);
         view.segments.insert(facts.id, Arc::new(facts));
     }
 
@@ -344,26 +273,20 @@ impl Shared {
     }
 
     /// Says that a part of the store is in trouble, or no longer; logs that it is.
-    pub(super) fn set_trouble(&self, part: Part, trouble: Option<&str>) {
-        let mut troubles = lock(&self.troubles);
-        let place = &mut troubles[part as usize];
-        if place.as_deref() == trouble {
-            return;
-        }
-        match (trouble, &place) {
+    pub(super) fn set_trouble(&self, part: Part, trouble: Option<Trouble>) {
+        let told = trouble.clone();
+        let Some(before) = lock(&self.troubles).set(part, trouble) else { return };
+        match (told.as_ref().map(Trouble::what), before) {
             (Some(trouble), None) => tracing::warn!(?part, trouble, "store is degraded"),
             // Each attempt may fail with another file.
             (Some(trouble), Some(_)) => tracing::debug!(?part, trouble, "store is still degraded"),
             (None, _) => tracing::info!(?part, "store has recovered"),
         }
-        *place = trouble.map(Arc::from);
     }
 
     /// What is wrong at present.
     pub(super) fn degraded(&self) -> Option<String> {
-        let troubles: Vec<String> =
-            lock(&self.troubles).iter().flatten().map(|trouble| trouble.to_string()).collect();
-        (!troubles.is_empty()).then(|| troubles.join("; "))
+        lock(&self.troubles).told()
     }
 }
 

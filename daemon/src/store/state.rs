@@ -19,6 +19,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     StoreError,
     gaps::Stretch,
+    numbers::{FILE_LAST, first_made_up},
     segment::SegmentFacts,
     table::StreamEnd,
     tier::Tier,
@@ -170,13 +171,29 @@ impl Contents {
         }
     }
 
+    /// What is wrong with it, if all that it says cannot be.
+    pub(super) fn damage(&self) -> Option<String> {
+        if self.unreadable > 0 {
+            return Some(format!("{} keys make no sense", self.unreadable));
+        }
+        let made_up = self.made_up()?;
+        Some(format!("a series has the number {made_up}, which was never given"))
+    }
+
+    /// From which number on series are not believed.
+    pub(super) fn made_up(&self) -> Option<u32> {
+        first_made_up(self.series.keys().copied())
+    }
+
     fn read(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         let (mut key, mut value) = (Input::new(key), Input::new(value));
         if value.u8()? != VERSION {
             return None;
         }
         match key.u8()? {
-            b'm' if key.rest() == b"log" => self.log = value.u64()?,
+            b'm' if key.rest() == b"log" => {
+                self.log = value.u64().filter(|number| *number <= FILE_LAST)?;
+            }
             b'm' => self.store = Some(u128::from_le_bytes(value.array()?)),
             b'S' => {
                 let first = u32::from_be_bytes(key.array()?).checked_mul(SERIES_TOGETHER)?;
@@ -191,7 +208,7 @@ impl Contents {
                 self.series.entry(id).or_insert(value.series()?);
             }
             b'g' => {
-                let id = u64::from_be_bytes(key.array()?);
+                let id = Some(u64::from_be_bytes(key.array()?)).filter(|id| *id <= FILE_LAST)?;
                 let (span, first_ms, last_ms) = (value.i64()?, value.i64()?, value.i64()?);
                 let (bytes, samples) = (value.u64()?, value.u64()?);
                 // The first version of the store had no more to say.

@@ -8,6 +8,8 @@
 //!   let go of what it could not write, and says so only once.
 //! - Those who wait share a sync: the next one begins some time after the last, longer on a slower disk, and sooner
 //!   where much has been written.
+//! - What nobody waits for is durable within a second of being written. A sync that takes more than twice as long as the
+//!   one before can make it later, by no more than it takes.
 
 use std::{
     io,
@@ -23,8 +25,10 @@ use super::{
     shared::lock,
 };
 
-/// What nobody waits for is synced so often.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// What nobody waits for is durable within so long.
+pub(super) const DURABLE_WITHIN: Duration = Duration::from_secs(1);
+/// A thread that sleeps wakes so much later, at times.
+const OVERSLEPT: Duration = Duration::from_millis(50);
 /// Between two syncs, for those who wait.
 const APART_LEAST: Duration = Duration::from_millis(10);
 const APART_MOST: Duration = Duration::from_millis(50);
@@ -53,6 +57,25 @@ struct State {
     stopped: bool,
 }
 
+/// A sync that has ended. What is written right after its beginning has to wait for the next one.
+#[derive(Debug, Clone, Copy)]
+struct Sync {
+    began: Instant,
+    took: Duration,
+}
+
+impl Sync {
+    /// From its beginning to that of the next, for those who wait.
+    fn asked(self) -> Duration {
+        self.took + (self.took * 4).clamp(APART_LEAST, APART_MOST)
+    }
+
+    /// The same where nobody waits: so that the next, though it takes twice as long, ends in time.
+    fn unasked(self) -> Duration {
+        (DURABLE_WITHIN - OVERSLEPT).saturating_sub(self.took * 2).max(self.asked())
+    }
+}
+
 impl Syncing {
     /// The log goes on in `file`.
     pub(super) fn begin_file(&self, file: Arc<File>) {
@@ -69,15 +92,14 @@ impl Syncing {
 
     /// Syncs until [`stop`](Self::stop), and a last time then. `trouble` is told when a sync fails.
     pub(super) fn run(&self, intake: &StoreIntake, trouble: impl Fn(io::Error)) {
-        let (mut ended, mut apart) = (Instant::now(), APART_LEAST);
+        let mut last = Sync { began: Instant::now(), took: Duration::ZERO };
         loop {
-            let stopped = self.wait_until_due(ended, apart);
+            let stopped = self.wait_until_due(last);
             let began = Instant::now();
             if let Err(error) = self.sync(intake) {
                 trouble(error);
             }
-            ended = Instant::now();
-            apart = ((ended - began) * 4).clamp(APART_LEAST, APART_MOST);
+            last = Sync { began, took: began.elapsed() };
             if stopped {
                 return;
             }
@@ -140,20 +162,37 @@ impl Syncing {
     }
 
     /// Waits for the time of the next sync; whether it is the last.
-    fn wait_until_due(&self, ended: Instant, apart: Duration) -> bool {
+    fn wait_until_due(&self, last: Sync) -> bool {
         let mut state = lock(&self.state);
         loop {
             let after = match () {
                 () if state.stopped || state.bytes >= WAITING_BYTES => Duration::ZERO,
-                () if state.waiting.is_empty() => SYNC_EVERY,
-                () => apart,
+                () if state.waiting.is_empty() => last.unasked(),
+                () => last.asked(),
             };
-            let left = after.saturating_sub(ended.elapsed());
+            let left = after.saturating_sub(last.began.elapsed());
             if left.is_zero() {
                 return state.stopped;
             }
             let waited = self.asked.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_sync_ends_within_a_second_of_the_beginning_of_the_last() {
+        for took in [0, 1, 20, 100, 300].map(Duration::from_millis) {
+            let sync = Sync { began: Instant::now(), took };
+            let next_ends = sync.unasked() + took * 2;
+            assert!(next_ends <= DURABLE_WITHIN, "{next_ends:?} after {took:?}");
+            assert!(next_ends >= DURABLE_WITHIN / 2, "no more often than it has to");
+        }
+        let slow = Sync { began: Instant::now(), took: Duration::from_secs(9) };
+        assert_eq!(slow.unasked(), slow.took + APART_MOST, "the disk has others to serve");
     }
 }

@@ -132,7 +132,8 @@ impl Table {
         let count = input.count()?;
         let mut series = Vec::with_capacity(count);
         for _ in 0..count {
-            series.push((SeriesId(input.u32()?), Arc::new(read_series(&mut input, &texts)?)));
+            let id = input.u32().filter(|id| *id < numbers)?;
+            series.push((SeriesId(id), Arc::new(read_series(&mut input, &texts)?)));
         }
         let count = input.count()?;
         let mut streams = Vec::with_capacity(count);
@@ -233,10 +234,12 @@ mod tests {
 
         assert_eq!(Table::from_bytes(&bytes, 2).as_ref(), Some(&table));
         let of_version_1 = Table { replaces: Vec::new(), folds: Vec::new(), ..table };
-        assert_eq!(Table::from_bytes(&bytes, 1), Some(of_version_1));
+        assert_eq!(Table::from_bytes(&bytes, 1).as_ref(), Some(&of_version_1));
         assert!(bytes.len() < 100 * 16, "{} bytes", bytes.len());
         for cut in 0..bytes.len() {
             assert_eq!(Table::from_bytes(&bytes[..cut], 2), None);
         }
+        let of_too_few = Table { numbers: 99, ..of_version_1 };
+        assert_eq!(Table::from_bytes(&of_too_few.to_bytes(), 2), None, "number 99 is the 100th");
     }
 }

@@ -25,7 +25,8 @@ use super::{
     open::Store,
     segment::DAY_MS,
     settler::Settler,
-    shared::{Part, Shared},
+    shared::Shared,
+    trouble::{Part, Trouble},
     writer::Writer,
 };
 use crate::{config::Retention, logging::chain, series::now_ms};
@@ -88,7 +89,7 @@ impl Running {
             synced.syncing.run(&answering, |error| {
                 let error = StoreError::file("sync log", synced.log_folder())(error);
                 synced.note_failure(&error);
-                synced.set_trouble(Part::Log, Some(&chain(&error)));
+                synced.set_trouble(Part::Log, Some((&error).into()));
             });
             drop(held);
         })?;
@@ -210,9 +211,8 @@ impl WriterWork {
             }
             Err(error) => {
                 self.shared.note_failure(&error);
-                let trouble = chain(&error);
-                self.shared.set_trouble(Part::Log, Some(&trouble));
-                self.intake.give_back(taken, trouble.into());
+                self.shared.set_trouble(Part::Log, Some((&error).into()));
+                self.intake.give_back(taken, chain(&error).into());
                 false
             }
         }
@@ -328,8 +328,7 @@ impl KeeperWork {
         if let Err(error) = &done {
             self.shared.note_failure(error);
         }
-        let trouble = done.err().map(|error| chain(&error));
-        self.shared.set_trouble(Part::State, trouble.as_deref());
+        self.shared.set_trouble(Part::State, done.as_ref().err().map(Trouble::from));
     }
 
     /// Keeps the state for the next start, behind the writer's last word.
@@ -353,8 +352,7 @@ fn settle(mut settler: Settler, shared: &Shared, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let at_once = shared.settle_at_once.load(Ordering::Relaxed);
         let done = settler.step(at_once, stop);
-        let trouble = done.as_ref().err().map(|error| chain(error));
-        shared.set_trouble(Part::Settling, trouble.as_deref());
+        shared.set_trouble(Part::Settling, done.as_ref().err().map(Trouble::from));
         match done {
             Ok(true) => continue,
             Ok(false) => {

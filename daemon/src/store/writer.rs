@@ -189,7 +189,7 @@ impl Writer {
         let log = match &mut self.log {
             Some(log) => log,
             log => {
-                self.shared.make_room(LOG_HEADER as u64)?;
+                let _room = self.shared.take_room(LOG_HEADER as u64)?;
                 let folder = self.shared.log_folder();
                 let path = log_path(&folder, self.next_sequence);
                 let created = Log::create(&folder, self.next_sequence, self.store);
@@ -208,7 +208,7 @@ impl Writer {
 
     fn append(&mut self, records: &[u8]) -> Result<(), StoreError> {
         let Some(log) = &mut self.log else { return Err(StoreError::Closed) };
-        self.shared.make_room(records.len() as u64)?;
+        let _room = self.shared.take_room(records.len() as u64)?;
         let path = log_path(&self.shared.log_folder(), log.sequence());
         log.append(records).map_err(StoreError::file("write log", path))?;
         self.shared.logs().insert(log.sequence(), log.length());
@@ -269,10 +269,10 @@ impl Writer {
         self.latest.look_back(&self.shared, frame.at_ms);
         self.arrivals.judge((number, frame), &self.latest, judged);
         let coders = self.coders.of(&self.shared, frame);
-        let asked = self.arrivals.old.len();
-        if asked > 0 {
+        if !self.arrivals.old.is_empty() {
             let so_far = (&written.frames[..], &records.bytes[..]);
             let whose = (&coders[..], frame.at_ms);
+            let asked = &self.arrivals.old;
             let found = written.recall.find(&self.shared, whose, asked, so_far);
             let when = (&self.latest, written.now_ms);
             self.arrivals.judge_old((number, frame), when, &found, judged);

@@ -28,7 +28,7 @@ pub enum ActorState {
     Quarantined,
     /// Has nothing to do here, and says so in `detail`.
     Parked,
-    /// At work, but what it watches does not answer.
+    /// At work, but what it watches does not answer, or its disk does not take what it has; `detail` says what.
     Down,
     /// Ended as asked.
     Stopped,

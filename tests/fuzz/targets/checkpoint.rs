@@ -2,4 +2,9 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bartizan::store::fuzz::checkpoint(bytes));
+use bartizan::store::{fuzz, fuzz_seeds};
+
+libfuzzer_sys::fuzz_target!(
+    init: fuzz_seeds::seed("checkpoint", concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/checkpoint")),
+    |bytes: &[u8]| fuzz::checkpoint(bytes)
+);

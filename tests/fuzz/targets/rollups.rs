@@ -2,4 +2,9 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bartizan::store::fuzz::rollups(bytes));
+use bartizan::store::{fuzz, fuzz_seeds};
+
+libfuzzer_sys::fuzz_target!(
+    init: fuzz_seeds::seed("rollups", concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/rollups")),
+    |bytes: &[u8]| fuzz::rollups(bytes)
+);

@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "The file is judged as a whole before anything is stored. What is there already is not stored \
-twice. A running daemon takes samples that are newer than what their series have; a store that no daemon has takes \
+twice, nor counted twice where only minutes or hours of it are left. A running daemon takes samples that are newer than what their series have; a store that no daemon has takes \
 older ones too.
 
 Examples:
@@ -68,6 +68,8 @@ const MINUTE_MS: i64 = 60_000;
 struct Outcome {
     stored: u64,
     known: Option<u64>,
+    /// Samples that would have counted twice.
+    counted: u64,
     /// Requests that were refused in part, and why the first was.
     refused: Option<(u64, String)>,
 }
@@ -133,6 +135,7 @@ impl Taker<'_> {
                 let imported = store.import(table.series(), &mut samples)?;
                 outcome.stored += imported.stored;
                 *outcome.known.get_or_insert(0) += imported.known;
+                outcome.counted += imported.counted;
             }
             Self::Daemon(state) => {
                 samples.sort_by_key(|(number, at_ms, _)| (*at_ms, *number));
@@ -208,7 +211,7 @@ fn stretches(minutes: &BTreeMap<i64, u64>) -> Vec<(i64, i64)> {
 }
 
 fn told(outcome: &Outcome, all: u64, series: usize, seal: bool) -> String {
-    let Outcome { stored, known, refused } = outcome;
+    let Outcome { stored, known, counted, refused } = outcome;
     let stored = match (known, refused) {
         (Some(known), _) => format!("{stored} stored, {known} were there before"),
         (None, None) => format!("{stored} stored, or there before"),
@@ -216,8 +219,15 @@ fn told(outcome: &Outcome, all: u64, series: usize, seal: bool) -> String {
             format!("{stored} stored, or there before; {requests} requests were refused in part")
         }
     };
+    let counted = match counted {
+        0 => String::new(),
+        _ => format!(
+            ", {counted} left out: these were deleted by age or size, and the minutes or hours that are kept of them would \
+             count them twice"
+        ),
+    };
     let sealed = if seal { "; sealed" } else { "" };
-    format!("{all} samples of {series} series: {stored}{sealed}\n")
+    format!("{all} samples of {series} series: {stored}{counted}{sealed}\n")
 }
 
 #[cfg(test)]

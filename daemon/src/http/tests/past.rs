@@ -38,6 +38,7 @@ impl History for FakeHistory {
                 kind: Kind::Gauge,
                 tier: Tier::Raw,
                 p95_from_ms: query.stats.contains(&Stat::P95).then_some(2000),
+                begins_ms: None,
                 resolution_ms: 1000,
                 points: vec![point],
                 gaps: vec![gap],

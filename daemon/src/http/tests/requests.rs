@@ -134,6 +134,10 @@ async fn actors_and_plugins_are_shown() {
 async fn health_and_readiness_differ() {
     let rig = Rig::new().await;
     assert_eq!(rig.get("/api/v1/ready").await.status, 200);
+    rig.services[0].set_state(ActorState::Down);
+    let degraded = rig.get("/api/v1/ready").await;
+    assert_eq!(degraded.status, 200, "it is at work");
+    assert_eq!(degraded.json()["services"]["store"], "down");
     rig.services[0].set_state(ActorState::Backoff);
     let ready = rig.get("/api/v1/ready").await;
     assert_eq!(ready.status, 503);

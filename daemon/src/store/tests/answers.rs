@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::series::{Gap, Rate};
+use crate::series::{Gap, PRESUMED_INTERVAL_MS, Rate};
 
 #[test]
 fn a_rate_is_what_the_function_says_of_the_stored_samples() {
@@ -105,6 +105,59 @@ fn a_hole_has_the_recorded_reason_or_says_that_nothing_came() {
     assert_eq!(gaps(45, 60), [(51, None, silent.clone())], "nothing came since");
     assert_eq!(gaps(35, 60), [(30, Some(40), silent.clone()), (51, None, silent)]);
     assert_eq!(gaps(0, 5), []);
+}
+
+#[test]
+fn an_answer_says_where_each_series_begins_here() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (a, b) = (store.series("load", "a"), store.series("load", "b"));
+    store.write(rows(a, 0..100));
+    let both = |row: i64| frame(START_MS + row * 1000, &[(a, 1.0), (b, 2.0)]);
+    store.write((100..200).map(both).collect());
+    let begins = |store: &Opened, from: i64, to: i64| -> Vec<_> {
+        let (from_ms, to_ms) = (START_MS + from * 1000, START_MS + to * 1000);
+        let answer = store.ask(&Query { from_ms, to_ms, ..everything("load") });
+        let begins = answer.series.iter().map(|one| one.begins_ms);
+        begins.map(|begins_ms| begins_ms.map(|ms| (ms - START_MS) / 1000)).collect()
+    };
+    for _ in 0..2 {
+        assert_eq!(begins(&store, -60, 300), [Some(0), Some(100)]);
+        assert_eq!(begins(&store, 50, 300), [None, Some(100)]);
+        assert_eq!(begins(&store, 0, 60), [None, Some(60)], "nothing yet");
+        assert_eq!(begins(&store, 100, 300), [None, None]);
+        assert_eq!(begins(&store, 210, 300), [None, None], "a hole has something before it");
+        store.seal();
+    }
+    let gap = Gap {
+        server: "web-1".into(),
+        collector: "test".into(),
+        from_ms: START_MS - 30_000,
+        to_ms: Some(START_MS),
+        reason: "plugin host was killed".into(),
+    };
+    store.try_write(&Batch { frames: Vec::new(), gaps: vec![gap] }).unwrap();
+    assert_eq!(begins(&store, -60, 300), [Some(-30), Some(100)], "a recorded hole is known too");
+}
+
+#[test]
+fn points_are_as_many_as_asked_for_where_the_interval_is_presumed() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let presumed = Series { interval_ms: PRESUMED_INTERVAL_MS, ..series("load", "") };
+    let id = store.catalog.intern(presumed).unwrap();
+    store.write(rows(id, 0..3600));
+    let to_ms = START_MS + 3_600_000;
+    let points = Some(360);
+    let question = Query { from_ms: START_MS, to_ms, points, ..everything("load") };
+    let model: Vec<_> = (0..360).map(|n| (START_MS + n * 10_000, 10.0 * n as f64 + 4.5)).collect();
+    for resolution_ms in [10_001, 10_000] {
+        let answer = &store.ask(&question).series[0];
+        let points: Vec<_> = answer.points.iter().map(|point| (point.at_ms, point.mean)).collect();
+        assert_eq!(points, model);
+        assert_eq!(answer.resolution_ms, resolution_ms);
+        store.seal();
+    }
 }
 
 #[test]

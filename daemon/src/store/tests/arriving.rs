@@ -73,10 +73,72 @@ fn what_is_sealed_is_known_after_a_restart() {
     drop(store);
     let mut store = open(folder.path());
     assert_eq!(store.arrive(vec![second(1, &[(a, 1.0)])]), kept(0, 1, 0));
-    assert_eq!(store.arrive(vec![second(100, &[(b, 1.0)])]), kept(0, 0, 1), "not newer than 200");
-    assert_eq!(store.arrive(vec![second(2, &[(a, 2.0)]), second(201, &[(b, 4.0)])]), kept(2, 0, 0));
-    assert_eq!(of_part(&store, "a"), [(1, 1.0), (2, 2.0)]);
+    assert_eq!(store.arrive(vec![second(100, &[(b, 2.0)])]), kept(0, 1, 0), "it is in a segment");
+    assert_eq!(store.arrive(vec![second(150, &[(b, 1.0)])]), kept(0, 0, 1), "not newer than 200");
+    assert_eq!(store.arrive(vec![second(100, &[(a, 1.0)])]), kept(1, 0, 0), "of another series");
+    assert_eq!(
+        store.arrive(vec![second(101, &[(a, 2.0)]), second(201, &[(b, 4.0)])]),
+        kept(2, 0, 0)
+    );
+    assert_eq!(of_part(&store, "a"), [(1, 1.0), (100, 1.0), (101, 2.0)]);
     assert_eq!(of_part(&store, "b"), [(1, 1.0), (100, 2.0), (200, 3.0), (201, 4.0)]);
+}
+
+#[test]
+fn a_request_that_was_stored_and_sealed_before_a_kill_is_known_when_it_comes_again() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (a, b) = (store.series("load", "a"), store.series("load", "b"));
+    let samples = |at: i64| match at % 3 {
+        0 => vec![(a, at as f64), (b, 0.5)],
+        1 => vec![(a, at as f64)],
+        _ => vec![(b, 0.5)],
+    };
+    let batch: Vec<_> = (0..1500).map(|at| second(at * 10, &samples(at))).collect();
+    assert_eq!(store.arrive(batch.clone()), kept(2000, 0, 0));
+    store.seal();
+    assert_eq!(store.arrive(batch.clone()), kept(0, 2000, 0), "its answer was lost");
+    let killed = copy(folder.path());
+    let mut store = open(killed.path());
+    assert_eq!(store.arrive(batch.clone()), kept(0, 2000, 0), "and then the daemon was killed");
+    store.settle();
+    assert_eq!(store.arrive(batch), kept(0, 2000, 0));
+    let never = vec![second(5, &[(a, 1.0)]), second(10, &[(b, 1.0)]), second(20, &[(a, 1.0)])];
+    assert_eq!(store.arrive(never), kept(0, 0, 3), "no sample of theirs was ever here");
+}
+
+#[test]
+fn who_asks_for_more_columns_than_are_looked_into_is_late() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let ids: Vec<_> = (0..3000).map(|n| store.series("load", &n.to_string())).collect();
+    let samples: Vec<_> = ids.iter().map(|id| (*id, 1.0)).collect();
+    let batch: Vec<_> = (1..3).map(|at| second(at, &samples)).collect();
+    assert_eq!(store.arrive(batch.clone()), kept(6000, 0, 0));
+    store.seal();
+    // Those of the first frame are older than the newest of their series.
+    let again = store.arrive(batch);
+    assert_eq!((again.stored, again.known + again.late), (0, 6000));
+    assert!(again.known > 4500 && again.late > 500, "{again:?}");
+}
+
+#[test]
+fn what_only_minutes_still_have_is_not_taken_from_elsewhere_again() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (a, b) = (store.series("load", "a"), store.series("load", "b"));
+    let batch: Vec<_> = (0..600).map(|at| second(at, &[(a, at as f64)])).collect();
+    assert_eq!(store.arrive(batch.clone()), kept(600, 0, 0));
+    store.seal();
+    let short = Duration::from_secs(1000);
+    let retention = Retention { raw: short, ..Retention::default() };
+    store.store.keeper.expire(&retention, START_MS + 2_000_000).unwrap();
+    assert_eq!(store.segments(Tier::Raw), 0);
+    drop(store);
+    let mut store = open(folder.path());
+    assert_eq!(store.arrive(batch), kept(0, 1, 599), "of which the last is the newest there is");
+    assert_eq!(store.arrive(vec![second(5, &[(b, 1.0)])]), kept(1, 0, 0), "of b nothing was here");
+    assert_eq!(store.arrive(vec![second(600, &[(a, 1.0)])]), kept(1, 0, 0));
 }
 
 #[test]

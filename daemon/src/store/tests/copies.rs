@@ -174,7 +174,7 @@ fn what_is_put_in_is_there_once_also_where_it_is_older_than_all_there_is() {
         (-100..100i64).map(|row| (0, START_MS + row * 1000, row as f64)).collect();
     samples.extend((0..50i64).map(|row| (1, START_MS - row * 500, f64::from_bits(row as u64))));
     let imported = store.import(&series, &mut samples.clone()).unwrap();
-    assert_eq!(imported, Imported { stored: 150, known: 100 });
+    assert_eq!(imported, Imported { stored: 150, known: 100, counted: 0 });
     let after = told(&store, &ALL);
     assert_eq!(after.len(), before.len() + 150);
     assert!(before.iter().all(|sample| after.contains(sample)));
@@ -184,7 +184,7 @@ fn what_is_put_in_is_there_once_also_where_it_is_older_than_all_there_is() {
     let mut store = closed(folder.path());
     assert_eq!(told(&store, &ALL), after, "sealed, and opened again");
     let again = store.import(&series, &mut samples).unwrap();
-    assert_eq!(again, Imported { stored: 0, known: 250 });
+    assert_eq!(again, Imported { stored: 0, known: 250, counted: 0 });
     drop(store);
     // The store goes on as it would have.
     let mut store = open(folder.path());
@@ -206,4 +206,74 @@ fn only_what_is_selected_is_told() {
     assert_eq!(told(&Selection { server: Some("web-1".into()), ..within.clone() }), 100);
     assert_eq!(told(&Selection { server: Some("web-2".into()), ..within.clone() }), 0);
     assert_eq!(told(&Selection { metric: Some("other".into()), ..within }), 0);
+}
+
+/// What of a store's answer by the minute or by the hour shows that something counted twice.
+fn counts(store: &Opened, tier: Tier) -> Vec<(i64, u64, f64)> {
+    let mut query = everything("load");
+    query.raw = false;
+    query.points = Some(((query.to_ms - query.from_ms) / tier.step_ms().unwrap()) as usize);
+    query.stats = vec![Stat::Count, Stat::Sum];
+    let answer = store.ask(&query);
+    assert_eq!(answer.series[0].tier, tier);
+    let points = answer.series[0].points.iter();
+    points.map(|point| (point.at_ms, point.count.unwrap(), point.sum)).collect()
+}
+
+#[test]
+fn what_only_minutes_or_hours_still_have_is_not_counted_again() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    // Minutes of 30 samples, some of them in two segments.
+    let all: Vec<_> = (0..2000i64).map(|row| (0, START_MS + row * 2000, row as f64)).collect();
+    let frames = |rows: std::ops::Range<usize>| {
+        all[rows].iter().map(|(_, at_ms, value)| frame(*at_ms, &[(id, *value)])).collect()
+    };
+    store.write(frames(0..1000));
+    store.seal();
+    store.write(frames(1000..2000));
+    store.seal();
+    let short = |seconds| Duration::from_secs(seconds);
+    // The first segment ends with second 1,998.
+    let raw = Retention { raw: short(1000), ..Retention::default() };
+    store.store.keeper.expire(&raw, START_MS + 3_500_000).unwrap();
+    assert_eq!(store.segments(Tier::Raw), 1);
+    let (minutes, raw_left) = (counts(&store, Tier::Minute), store.samples());
+    drop(store);
+
+    let import = |samples: &[(u32, i64, f64)]| {
+        let mut store = closed(folder.path());
+        let imported = store.import(&[series("load", "")], &mut samples.to_vec()).unwrap();
+        store.seal().unwrap();
+        store.finish().unwrap();
+        imported
+    };
+    // What lies between, in a minute that has all of its samples, is new.
+    let between = (0, START_MS + 3_000_500, 1.0);
+    let more = [&all[..], &[between]].concat();
+    assert_eq!(import(&more), Imported { stored: 1, known: 1000, counted: 1000 });
+    let again = open(folder.path());
+    assert_eq!(again.samples(), raw_left + 1);
+    let grown: Vec<_> = counts(&again, Tier::Minute);
+    let changed: Vec<_> = grown.iter().zip(&minutes).filter(|(one, other)| one != other).collect();
+    assert_eq!((grown.len(), changed.len()), (minutes.len(), 1), "{changed:?}");
+    assert_eq!((changed[0].0.1, changed[0].0.2), (changed[0].1.1 + 1, changed[0].1.2 + 1.0));
+    drop(again);
+    assert_eq!(import(&more), Imported { stored: 0, known: 1001, counted: 1000 });
+    let mut store = open(folder.path());
+    assert_eq!(counts(&store, Tier::Minute), grown);
+
+    // Of all but the hours nothing is left.
+    let hours = counts(&store, Tier::Hour);
+    let none = Retention { raw: short(1), minute: short(1), ..Retention::default() };
+    store.store.keeper.expire(&none, crate::series::now_ms().max(START_MS + 9_000_000)).unwrap();
+    assert_eq!((store.segments(Tier::Raw), store.segments(Tier::Minute)), (0, 0));
+    drop(store);
+    assert_eq!(import(&more), Imported { stored: 0, known: 0, counted: 2001 });
+    assert_eq!(counts(&open(folder.path()), Tier::Hour), hours);
+    // Minutes of which nothing was ever here are taken in.
+    let later: Vec<_> =
+        all.iter().map(|(number, at_ms, value)| (*number, at_ms + 7_200_000, *value)).collect();
+    assert_eq!(import(&later), Imported { stored: 2000, known: 0, counted: 0 });
 }

@@ -16,6 +16,7 @@ use super::{
         codec::Effort,
         delta::Delta,
         log::{LOG_HEADER, header, log_path},
+        numbers::LOST_MAX,
         record::{Records, Schema},
         replay::Replay,
         segment::{
@@ -23,7 +24,9 @@ use super::{
         },
         segment_read::Segment,
         shared::View,
+        state::Changes,
         table::Table,
+        upkeep::check,
     },
     *,
 };
@@ -273,6 +276,70 @@ fn a_frame_that_cannot_be_is_lost_and_no_other() {
     fs::write(log_path(folder.path(), 1), bytes).unwrap();
     let held = replayed(folder.path());
     assert_eq!(held.keys().map(|key| key.1).collect::<Vec<_>>(), [START_MS, second]);
+}
+
+/// Samples of a store in a folder, with what chance has put into it: how many series it numbers, and what they hold.
+fn opened(folder: &Path) -> (usize, Vec<(i64, u64)>) {
+    let store = open(folder);
+    (store.catalog.len(), store.bits("load"))
+}
+
+/// Whoever believed them would take memory for all numbers below.
+#[test]
+fn a_number_of_a_series_that_was_never_given_is_believed_nowhere() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    store.write(rows(id, 0..9));
+    store.seal();
+    let whole = (1, expected(0..9));
+    let made_up = |number: u32| (SeriesId(number), Arc::new(series("made up", "")));
+
+    // Of the state, and then of the checkpoint that was made of it.
+    let mut changes = Changes::default();
+    changes.series_page(u32::MAX / 32, &[made_up(u32::MAX)]);
+    store.store.keeper.tell(changes);
+    store.store.keeper.checkpoint().unwrap();
+    drop(store);
+    let without_state = copy(folder.path());
+    fs::remove_dir_all(without_state.path().join("sled")).unwrap();
+    assert_eq!(opened(without_state.path()), whole);
+    fs::remove_dir_all(folder.path().join("checkpoint")).unwrap();
+    let findings = check(folder.path()).unwrap();
+    assert!(format!("{findings:?}").contains("1 keys make no sense"), "{findings:?}");
+    assert_eq!(opened(folder.path()), whole);
+
+    // Of a segment: by its table, which knows of so many, and by its index.
+    fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    let segments = folder.path().join("segments");
+    let facts = SegmentFacts::empty(1000, Tier::Raw, START_MS / DAY_MS);
+    let mut writer = SegmentWriter::create(&segments, facts, 1).unwrap();
+    let column = GroupColumn { series: SeriesId(u32::MAX - 1), rows: vec![0], values: vec![7.0] };
+    writer.add_column(&[START_MS + 1], &column, Effort::Fresh);
+    writer.close(&Table {
+        numbers: u32::MAX,
+        series: vec![made_up(u32::MAX - 1)],
+        ..Table::default()
+    });
+    writer.write_out().unwrap();
+    writer.finish().unwrap();
+    assert_eq!(opened(folder.path()), whole);
+    let mut store = open(folder.path());
+    let kept = store.arrive(vec![frame(START_MS, &[(store.series("far", ""), 1.0)])]);
+    assert_eq!(kept.stored, 1, "judged by what is in segments");
+    drop(store);
+
+    // Of the log: each number is near to the one before.
+    let mut records = Records::new(1, LOG_HEADER as u64);
+    for hop in 0..1000 {
+        let named = series(&format!("made up {hop}"), "");
+        records.series(SeriesId(hop * (LOST_MAX - 1)), &named);
+    }
+    let logs = TempDir::new().unwrap();
+    fs::write(log_path(logs.path(), 1), [&header(1, 1)[..], &records.bytes].concat()).unwrap();
+    let mut replay = Replay::new(View::default(), BTreeMap::new());
+    replay.read_file(logs.path(), 1, true).unwrap();
+    assert_eq!(replay.series.into_keys().collect::<Vec<_>>(), [0, LOST_MAX - 1]);
 }
 
 fn all_files(below: &Path) -> Vec<PathBuf> {

@@ -15,6 +15,7 @@ use super::{
     running::{LONG, Life, life, until},
     *,
 };
+use crate::supervision::ActorState;
 
 /// Of the disk, and of the folder.
 const DISK: u64 = 8 << 20;
@@ -61,6 +62,7 @@ async fn a_full_disk_takes_the_reserve_then_old_segments_then_samples_and_recove
         });
         Batch { frames: frames.collect(), gaps: Vec::new() }
     };
+    let node = arguments.node.clone();
     let (actor, stopped) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
     let reserve = folder.path().join("reserve");
     let size = || fs::metadata(&reserve).map_or(0, |facts| facts.len());
@@ -103,11 +105,15 @@ async fn a_full_disk_takes_the_reserve_then_old_segments_then_samples_and_recove
     let left = files(folder.path(), "seg").len();
     assert!(left < sealed && left >= sealed / 2 - 1, "{left} of {sealed} segments are left");
     let why = reader.stats().degraded.unwrap();
+    assert_eq!(why.matches("disk is full").count() + why.matches("No space").count(), 1, "{why}");
+    until(async || node.state() == ActorState::Down).await;
+    assert!(node.view().detail.unwrap().contains("free room"), "the tree says why");
     assert!(why.contains("disk is full") && why.contains("free room"), "{why}");
     assert!(port.dropped_samples() > 0 && port.waiting_bytes() <= 64 << 10);
 
     fs::remove_file(&foreign.path).unwrap();
     until(async || reader.stats().degraded.is_none()).await;
+    until(async || node.state() == ActorState::Up).await;
     until(async || size() == reserve::reserve_bytes(MAX_BYTES)).await;
     timeout(LONG, port.append(batch(30)).wait()).await.unwrap().unwrap();
     sleep(Duration::from_millis(10)).await;

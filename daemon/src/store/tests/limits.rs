@@ -1,10 +1,16 @@
 //! Age and size: what is deleted, and when.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, thread, time::Duration};
 
 use tempfile::TempDir;
 
-use super::{super::folder::bytes_below, *};
+use super::{
+    super::{
+        disk_faults::{Call, Fault, How, Watch},
+        folder::bytes_below,
+    },
+    *,
+};
 use crate::config::Retention;
 
 #[test]
@@ -124,4 +130,78 @@ fn a_batch_that_never_fits_leaves_no_files_behind() {
     assert_eq!(files(folder.path(), "log").len(), 0);
     store.write(rows(ids[0], 0..10));
     assert_eq!(files(folder.path(), "log").len(), 1);
+}
+
+/// What is counted within the limit when everything is at rest: the rest is for sled.
+fn most(store: &Opened) -> u64 {
+    let limits = store.store.shared.limits;
+    limits.max_bytes - limits.headroom
+}
+
+#[test]
+fn what_is_settled_and_what_is_sealed_at_the_same_time_see_each_other() {
+    let folder = TempDir::new().unwrap();
+    let watch = Watch::new(folder.path());
+    let config = StoreConfig { max_bytes: 8 << 20, ..StoreConfig::default() };
+    let mut store = open_with(folder.path(), &config);
+    let ids: Vec<_> = (0..40).map(|n| store.series("noise", &n.to_string())).collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut second = 0;
+    let mut rows = |day: i64, count: i64| {
+        let rows = (0..count).map(|_| {
+            second += 1;
+            let samples: Vec<_> = ids.iter().map(|id| (*id, random.f64())).collect();
+            frame(START_MS + (day * 24 * 3600 + second) * 1000, &samples)
+        });
+        rows.collect::<Vec<_>>()
+    };
+    for _ in 0..4 {
+        store.write(rows(0, 150));
+        store.seal();
+    }
+    let shared = store.store.shared.clone();
+    let mut add = |store: &mut Opened| {
+        store.write(rows(1, 100));
+        if shared.log_bytes() > shared.limits.logs {
+            store.seal();
+        }
+        store.store.keeper.stay_under_limit().unwrap();
+    };
+    while shared.total_bytes() < most(&store) - (500 << 10) {
+        add(&mut store);
+    }
+    // The first day is settled, which takes its time; the one after goes on meanwhile.
+    watch.fault(Fault {
+        call: Call::Sync,
+        path: Box::leak(format!("raw/{}/", START_MS.div_euclid(24 * 3_600_000)).into_boxed_str()),
+        after: 0,
+        times: 1,
+        how: How::Takes(Duration::from_secs(4)),
+    });
+    let mut settler =
+        Settler::new(shared.clone(), store.store.keeper.store(), Retention::default());
+    let settling = thread::spawn(move || settler.step(true, &AtomicBool::new(false)).unwrap());
+    let drafts = || files(folder.path(), "tmp").iter().map(|path| bytes_below(path)).sum::<u64>();
+    while drafts() < 100 << 10 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut largest = 0;
+    for _ in 0..30 {
+        add(&mut store);
+        largest = largest.max(bytes_below(folder.path()));
+    }
+    assert!(drafts() > 100 << 10, "it is being settled all the while");
+    let before = shared.other_bytes.load(Ordering::Relaxed);
+    store.store.keeper.measure();
+    let grown = shared.other_bytes.load(Ordering::Relaxed).saturating_sub(before);
+    assert!(largest <= most(&store) + grown, "{largest} of {} bytes", most(&store));
+    assert!(largest > most(&store) - (500 << 10), "{largest} bytes: the room is used");
+    settling.join().unwrap();
+    assert!(store.segments(Tier::Raw) > 0);
+    store.settle();
+    store.store.keeper.stay_under_limit().unwrap();
+    let sealed: u64 = store.store.shared.view().segments.values().map(|facts| facts.bytes).sum();
+    assert_eq!(shared.segment_bytes(), sealed);
+    let all = shared.log_bytes() + sealed + shared.other_bytes.load(Ordering::Relaxed);
+    assert_eq!(shared.total_bytes(), all, "nothing is planned any more");
 }

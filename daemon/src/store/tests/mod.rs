@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop")]
 
 mod absent;
+mod access;
 mod answers;
 mod arriving;
 mod copies;

@@ -6,7 +6,13 @@ use std::{collections::BTreeMap, path::Path};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{super::messages::TIMES, *};
+use super::{
+    super::{
+        messages::TIMES,
+        points::{Points, Shape},
+    },
+    *,
+};
 
 const METRICS: [&str; 3] = ["one", "two", "three"];
 const HOUR_MS: i64 = 3_600_000;
@@ -145,5 +151,50 @@ proptest! {
     #[test]
     fn what_comes_from_elsewhere_in_any_order_comes_back_bit_for_bit(batches in any_batches()) {
         comes_back(batches, Origin::Elsewhere);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_run_of_samples_makes_the_points_that_they_make_one_by_one(
+        steps in proptest::collection::vec((1i64..3_500, any_bits()), 1..200),
+        regular in any::<bool>(),
+        (from, to) in (0i64..60_000, 60_000i64..200_000),
+        bucket_ms in proptest::option::of(1i64..20_000),
+        (rate, p95) in (any::<bool>(), any::<bool>()),
+        cuts in proptest::collection::vec(1usize..50, 1..5),
+    ) {
+        let shape = Shape {
+            from_ms: START_MS + from,
+            to_ms: START_MS + to,
+            kind: if rate { Kind::Counter } else { Kind::Gauge },
+            interval_ms: 1000,
+            step_ms: None,
+            bucket_ms,
+            rate,
+            p95,
+        };
+        let mut at_ms = START_MS;
+        let step = |step: i64| if regular { 1000 } else { step };
+        let times: Vec<i64> = steps.iter().map(|(ms, _)| { at_ms += step(*ms); at_ms }).collect();
+        let values: Vec<f64> = steps.iter().map(|(_, bits)| f64::from_bits(*bits)).collect();
+        let (mut one_by_one, mut in_runs) = (Points::new(shape), Points::new(shape));
+        let mut begin = 0;
+        for (number, length) in cuts.iter().cycle().enumerate() {
+            let run = begin..(begin + length).min(times.len());
+            // It may have been another interval once.
+            let interval_ms = 1000 + 500 * (number as u32 % 2);
+            for row in run.clone() {
+                one_by_one.add(times[row], values[row], interval_ms);
+            }
+            in_runs.add_run(&times[run.clone()], &values[run.clone()], interval_ms);
+            begin = run.end;
+            if begin == times.len() {
+                break;
+            }
+        }
+        prop_assert_eq!(format!("{one_by_one:?}"), format!("{in_runs:?}"));
+        let (one_by_one, in_runs) = (one_by_one.finish(), in_runs.finish());
+        prop_assert_eq!(format!("{one_by_one:?}"), format!("{in_runs:?}"));
     }
 }

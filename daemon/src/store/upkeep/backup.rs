@@ -152,7 +152,7 @@ impl Draft {
             };
         }
         let (mut state, contents) = SledState::open(&sled)?;
-        if contents.unreadable > 0 {
+        if contents.damage().is_some() {
             let what = "the state is damaged; run `bartizan store check --repair` first".to_owned();
             return Err(StoreError::Backup { path: self.state.clone(), what });
         }

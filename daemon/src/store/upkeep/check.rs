@@ -13,6 +13,7 @@ use super::{
         StoreError, checkpoint,
         folder::{bytes_below, check_version, take_lock},
         log::{header, log_files, log_path},
+        numbers,
         segment::SegmentFacts,
         state::Contents,
         tier::Tier,
@@ -285,7 +286,7 @@ fn segments_of(segments: &Path, tier: Tier) -> Result<Vec<SegmentAt>, StoreError
             let path = file.path();
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let is_segment = path.extension().is_some_and(|extension| extension == "seg");
-            let id = u64::from_str_radix(stem, 16).ok().filter(|_| is_segment);
+            let id = numbers::of_file(stem).filter(|_| is_segment);
             if let Some(id) = id.filter(|id| seen.insert(*id)) {
                 found.push(SegmentAt { path, facts: SegmentFacts::empty(id, tier, span) });
             }

@@ -17,6 +17,7 @@ use super::{
         sizes::pieces,
         writer::Origin,
     },
+    covered::{Counted, Covered},
     dump::{Dump, Dumped, Selection, TakeSamples},
     inventory::Inventory,
     restore::give_to,
@@ -48,6 +49,9 @@ pub struct Imported {
     pub stored: u64,
     /// Samples of which there is one of the same time already.
     pub known: u64,
+    /// Samples that retention has deleted, but not the minutes or hours that have counted them, where they would count
+    /// twice.
+    pub counted: u64,
 }
 
 impl ClosedStore {
@@ -73,7 +77,7 @@ impl ClosedStore {
     }
 
     /// Puts samples in that are newer than all that were put in before; `series` are those that they name. What is
-    /// there already stays as it is.
+    /// there already stays as it is, and what only minutes or hours still have is not stored again.
     pub fn import(
         &mut self,
         series: &[Series],
@@ -86,6 +90,8 @@ impl ClosedStore {
         samples.sort_by_key(|(number, at_ms, _)| (*at_ms, whose(number)));
         samples.dedup_by_key(|(number, at_ms, _)| (*at_ms, whose(number)));
         self.drop_known(series, &ids, samples)?;
+        let known = all - samples.len() as u64;
+        self.drop_counted(&ids, samples)?;
         let stored = samples.len() as u64;
         let frames = self.frames(series, &ids, samples)?;
         for batch in pieces(Batch { frames, gaps: Vec::new() }, PIECE_BYTES) {
@@ -95,7 +101,7 @@ impl ClosedStore {
         if self.store.shared.log_bytes() > self.store.shared.limits.logs {
             self.seal_only()?;
         }
-        Ok(Imported { stored, known: all - stored })
+        Ok(Imported { stored, known, counted: all - known - stored })
     }
 
     /// Seals everything and settles what can be, so that its size is what it will be.
@@ -176,6 +182,25 @@ impl ClosedStore {
         }
         samples.retain(|(number, at_ms, _)| {
             known.get(number).is_none_or(|times| times.binary_search(at_ms).is_err())
+        });
+        Ok(())
+    }
+
+    /// Takes out what may have been counted by the minute or by the hour, and is gone.
+    fn drop_counted(
+        &self,
+        ids: &HashMap<u32, SeriesId>,
+        samples: &mut Vec<Incoming>,
+    ) -> Result<(), StoreError> {
+        let (Some((_, from_ms, _)), Some((_, last_ms, _))) = (samples.first(), samples.last())
+        else {
+            return Ok(());
+        };
+        let covered = Covered::within(&self.store.shared, *from_ms, *last_ms)?;
+        let mut counted: HashMap<u32, Counted> = HashMap::new();
+        samples.retain(|(number, at_ms, _)| {
+            let Some(id) = ids.get(number) else { return true };
+            !counted.entry(*number).or_insert_with(|| covered.of(*id)).has(*at_ms)
         });
         Ok(())
     }

@@ -17,6 +17,7 @@
 mod backup;
 mod check;
 mod closed;
+mod covered;
 mod damage;
 mod dump;
 mod files;

@@ -11,7 +11,9 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     super::{
-        StoreError, checkpoint,
+        StoreError,
+        access::check_access,
+        checkpoint,
         codec::Effort,
         folder::{check_version, replace, take_lock},
         gaps::Stretch,
@@ -48,6 +50,7 @@ struct Repair {
 
 /// Checks the store in `path`, and repairs what is damaged. Answers what was found before, and what was done.
 pub fn repair(path: &Path) -> Result<Findings, StoreError> {
+    check_access(path)?;
     let _lock = take_lock(path)?;
     check_version(path)?;
     let mut check = Check::new(path);

@@ -30,10 +30,14 @@ pub(super) fn read(sled: &Path) -> Result<StateScan, StoreError> {
     copy_tree(sled, &copy.0)?;
     let Salvage { pairs, damage } = salvage(&copy.0)?;
     let all = pairs.len();
+    let mut contents = Contents::default();
+    pairs.iter().for_each(|(key, value)| contents.take_in(key, value));
+    let made_up = contents.made_up();
     let makes_sense = |(key, value): &(Vec<u8>, Vec<u8>)| {
         let mut contents = Contents::default();
         contents.take_in(key, value);
-        contents.unreadable == 0
+        let highest = contents.series.last_key_value().map(|(number, _)| *number);
+        contents.unreadable == 0 && made_up.is_none_or(|made_up| highest < Some(made_up))
     };
     let pairs: Vec<_> = pairs.into_iter().filter(makes_sense).collect();
     let senseless = all - pairs.len();
