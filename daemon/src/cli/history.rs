@@ -47,6 +47,9 @@ pub(super) struct SeriesHistory {
     /// From when on percentiles are known, if not from the first point on.
     #[serde(default, rename = "p95_from", skip_serializing_if = "Option::is_none")]
     p95_from_ms: Option<i64>,
+    /// From when on it is the store's, where what is older was asked of others.
+    #[serde(default, rename = "here_from", skip_serializing_if = "Option::is_none")]
+    here_from_ms: Option<i64>,
     points: Vec<Point>,
     gaps: Vec<Gap>,
 }
@@ -120,6 +123,9 @@ impl SeriesHistory {
         }
         if let Some(from_ms) = self.p95_from_ms {
             text.push_str(&format!(", p95 known since {}", utc(from_ms)));
+        }
+        if let Some(from_ms) = self.here_from_ms {
+            text.push_str(&format!(", stored here since {}", utc(from_ms)));
         }
         text.push('\n');
         let single = self.points.iter().all(Point::is_single);
@@ -202,6 +208,7 @@ impl SeriesHistory {
             tier: tier.name().into(),
             resolution_ms,
             p95_from_ms,
+            here_from_ms: None,
             points: points.iter().map(|point| Point::new(point, stats)).collect(),
             gaps: gaps.into_iter().map(gap).collect(),
         }
@@ -275,12 +282,14 @@ mod tests {
 
     #[test]
     fn what_others_have_and_what_they_do_not_answer_is_said() {
-        let text = r#"{"series": [], "partial": true, "reason": "it is away",
+        let text = r#"{"series": [{"labels": {}, "unit": "bytes", "kind": "gauge", "tier": "raw", "resolution_ms": 1000,
+            "here_from": 1000, "points": [], "gaps": []}], "partial": true, "reason": "it is away",
             "sources": [{"from": 0, "to": 1000, "source": "history"}, {"from": 1000, "to": 2000, "source": "store"}]}"#;
         let history: History = serde_json::from_str(text).unwrap();
         assert_eq!(
             history.table("metric"),
-            "\n1970-01-01T00:00:00Z until 1970-01-01T00:00:01Z: from those of [history]\n\nit is away\n"
+            "metric  gauge, a point every 1s, stored here since 1970-01-01T00:00:01Z\ntime  value\n\n\
+             1970-01-01T00:00:00Z until 1970-01-01T00:00:01Z: from those of [history]\n\nit is away\n"
         );
         assert_eq!(
             serde_json::to_value(history).unwrap(),

@@ -39,8 +39,10 @@ const PCO_I64: u8 = 0x90;
 const FEW_INTEGERS: u8 = 0xa0;
 const FEW_BITS: u8 = 0x70;
 
-/// Of fewer integers, and of fewer other values, pco's own header is the most.
-const FEW_INTEGERS_MOST: usize = 128;
+/// Of fewer values pco's own header is the most: of integers, where they come fresh; where the shortest is looked for;
+/// and of what are no integers.
+const FEW_FRESH_MOST: usize = 384;
+const FEW_SETTLED_MOST: usize = 1024;
 const FEW_OTHERS_MOST: usize = 48;
 
 /// How much work it is worth to write less.
@@ -195,7 +197,11 @@ fn put_integers(out: &mut Vec<u8>, integers: &[i64], scale: usize, effort: Effor
         put_i64(out, step);
         return;
     }
-    if integers.len() < FEW_INTEGERS_MOST {
+    let few_most = match effort {
+        Effort::Fresh => FEW_FRESH_MOST,
+        Effort::Settled => FEW_SETTLED_MOST,
+    };
+    if integers.len() < few_most {
         let start = out.len();
         out.push(FEW_INTEGERS | scale as u8);
         put_few(out, integers);

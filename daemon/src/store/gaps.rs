@@ -10,6 +10,8 @@ const GAPS_MAX: usize = 4096;
 
 /// What a query says where nothing else explains a hole.
 pub(super) const UNEXPLAINED: &str = "no sample was received";
+/// The reason of what a repair could not save. Other series of the collector may be whole: it is shown where one is not.
+pub(super) const DAMAGED: &str = "what was stored was damaged";
 
 /// The gaps of one collector, by their beginning.
 #[derive(Debug, Clone, Default)]
@@ -152,6 +154,20 @@ impl Stretch {
     }
 }
 
+/// A recorded gap as one series shows it, which has these holes.
+pub(super) fn shown_over(gap: &Stretch, holes: &[(i64, Option<i64>)]) -> Vec<Stretch> {
+    if *gap.reason != *DAMAGED {
+        return vec![gap.clone()];
+    }
+    let over = |(from_ms, to_ms): &(i64, Option<i64>)| {
+        let from_ms = gap.from_ms.max(*from_ms);
+        let to_ms = gap.to_ms.into_iter().chain(*to_ms).min();
+        let part = Stretch { from_ms, to_ms, ..gap.clone() };
+        to_ms.is_none_or(|to_ms| to_ms > from_ms).then_some(part)
+    };
+    holes.iter().filter_map(over).collect()
+}
+
 /// The parts of a hole that no recorded gap covers and that are longer than `least_ms`.
 pub(super) fn uncovered(
     hole: (i64, Option<i64>),
@@ -248,6 +264,16 @@ mod tests {
         assert_eq!(book.within(0, 100), [stretch(10, Some(80_000))]);
         assert_eq!((other.expire(60_000), other.expire(60_001)), (vec![], vec![10]));
         assert!(!other.is_open());
+    }
+
+    #[test]
+    fn what_was_damaged_is_shown_where_something_is_missing() {
+        let gap = Stretch { reason: DAMAGED.into(), ..stretch(20, Some(40)) };
+        let part = |from_ms, to_ms| Stretch { from_ms, to_ms: Some(to_ms), ..gap.clone() };
+        let holes = [(10, Some(25)), (30, Some(32)), (39, None), (40, Some(50))];
+        assert_eq!(shown_over(&gap, &holes), [part(20, 25), part(30, 32), part(39, 40)]);
+        assert_eq!(shown_over(&gap, &[]), []);
+        assert_eq!(shown_over(&stretch(20, None), &[]), [stretch(20, None)]);
     }
 
     #[test]

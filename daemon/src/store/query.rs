@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{
     StoreError,
     asked::{Asked, asked, check_percentiles},
-    gaps::{Stretch, UNEXPLAINED, uncovered},
+    gaps::{Stretch, UNEXPLAINED, shown_over, uncovered},
     messages::{Answer, Query, SeriesAnswer, Stat},
     points::up_to,
     shared::Shared,
@@ -123,10 +123,17 @@ fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> Seri
     // Samples were looked at from three intervals before the first instant on. If
     // none stands there, the neighbour of the first one is further away.
     let first_or_end = first_ms.unwrap_or(end_ms);
-    let before = || passed_ms.max(recent.before_ms).or_else(|| sources.previous(shared, id));
     let mut begins_ms = None;
+    let before_ms = passed_ms.max(recent.before_ms(id));
+    let before_ms = match first_or_end > shape.from_ms {
+        true => before_ms.or_else(|| sources.previous(shared, id)),
+        false => before_ms,
+    };
+    // Where nothing stands before, something may have stood that was damaged.
+    let begin = (shape.from_ms, Some(first_or_end));
+    let begin = before_ms.is_none().then_some(begin).filter(|(from, _)| *from < first_or_end);
     if first_or_end > shape.from_ms {
-        match before() {
+        match before_ms {
             Some(before)
                 if shape.is_hole(before, first_or_end, first_interval_ms.max(interval_ms)) =>
             {
@@ -152,7 +159,9 @@ fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> Seri
     };
     let unexplained: Arc<str> = UNEXPLAINED.into();
     let shown = |gap: &&Stretch| gap.to_ms.is_none_or(|to_ms| shape.shows(gap.from_ms, to_ms));
-    let mut gaps: Vec<Gap> = recent.gaps.iter().filter(shown).cloned().map(gap).collect();
+    let missing: Vec<_> = begin.into_iter().chain(holes.iter().copied()).collect();
+    let of_series = recent.gaps.iter().flat_map(|gap| shown_over(gap, &missing));
+    let mut gaps: Vec<Gap> = of_series.filter(|gap| shown(&gap)).map(gap).collect();
     for hole in holes {
         for (from_ms, to_ms) in uncovered(hole, &recent.gaps, 3 * interval_ms) {
             if to_ms.is_none_or(|to| to > shape.from_ms) && from_ms < shape.to_ms {

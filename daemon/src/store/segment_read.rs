@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -181,27 +182,33 @@ impl Segment {
         fields: Fields,
     ) -> Result<Vec<Rollup>, StoreError> {
         let bytes = self.read(entry.values)?;
-        let rollups = read_rollups(&bytes, starts, fields).filter(|rollups| {
-            let mut ends = rollups.iter().flat_map(|rollup| [rollup.first_ms, rollup.last_ms]);
-            ends.all(|at_ms| self.is_of_span(at_ms))
-        });
+        let held = self.times_held();
+        let is_within =
+            |rollup: &Rollup| held.contains(&rollup.first_ms) && held.contains(&rollup.last_ms);
+        let rollups = read_rollups(&bytes, starts, fields);
+        let rollups = rollups.filter(|rollups| rollups.iter().all(is_within));
         rollups.ok_or_else(|| self.damaged("a column of rollups makes no sense"))
     }
 
     /// The times that an entry's values stand at.
     pub(super) fn times(&self, entry: &Entry) -> Result<Vec<i64>, StoreError> {
         let bytes = self.read(entry.times)?;
+        let held = self.times_held();
         let mut input = Input::new(&bytes);
         let rows = input.u32().map(|rows| rows as usize).filter(|rows| *rows <= ROWS_MAX);
         let times = rows.and_then(|rows| read_times(input.rest(), rows)).filter(|times| {
             times.is_sorted_by(|one, other| one < other)
-                && times.iter().all(|at_ms| self.is_of_span(*at_ms))
+                && times.iter().all(|at_ms| held.contains(at_ms))
         });
         times.ok_or_else(|| self.damaged("a column of times makes no sense"))
     }
 
-    fn is_of_span(&self, at_ms: i64) -> bool {
-        TIMES.contains(&at_ms) && self.facts.tier.span_of(at_ms) == self.facts.span
+    /// The times that it may hold.
+    fn times_held(&self) -> Range<i64> {
+        let SegmentFacts { tier, span, .. } = self.facts;
+        let begin_ms = span.saturating_mul(tier.span_ms());
+        let end_ms = begin_ms.saturating_add(tier.span_ms());
+        begin_ms.max(*TIMES.start())..end_ms.min(TIMES.end() + 1)
     }
 
     /// First and last time of an entry, in milliseconds since 1970.

@@ -15,8 +15,16 @@ pub(super) struct Recent {
     pub(super) gaps: Vec<Stretch>,
     /// Time of the newest frame there ever was.
     pub(super) last_ms: Option<i64>,
-    /// Time of the last frame in the heads that is too old for the question.
-    pub(super) before_ms: Option<i64>,
+    /// Where chunks end that are too old for the question, and which series they are of.
+    earlier: Vec<(i64, Arc<[SeriesId]>)>,
+}
+
+impl Recent {
+    /// Time of the last frame with a series in the heads that is too old for the question.
+    pub(super) fn before_ms(&self, id: SeriesId) -> Option<i64> {
+        let of_series = |(_, series): &&(i64, Arc<[SeriesId]>)| series.binary_search(&id).is_ok();
+        self.earlier.iter().filter(of_series).map(|(last_ms, _)| *last_ms).max()
+    }
 }
 
 /// What there is to a question.
@@ -52,8 +60,8 @@ impl Sources {
             let gaps = stream.gaps.within(gaps_from_ms, to_ms).into_iter();
             recent.gaps.extend(gaps.map(|gap| gap.at(now_ms, stream.interval_ms)));
             recent.last_ms = recent.last_ms.max(stream.last_ms);
-            let before = stream.chunks().map(|chunk| chunk.last_ms).filter(|at| *at < from_ms);
-            recent.before_ms = recent.before_ms.max(before.max());
+            let earlier = stream.chunks().filter(|chunk| chunk.last_ms < from_ms);
+            recent.earlier.extend(earlier.map(|chunk| (chunk.last_ms, chunk.series.clone())));
         }
         let before_end = view.segments.values().filter(|facts| facts.first_ms < to_ms);
         let (mut segments, mut earlier): (Vec<_>, Vec<_>) =

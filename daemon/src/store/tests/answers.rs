@@ -127,6 +127,7 @@ fn an_answer_says_where_each_series_begins_here() {
         assert_eq!(begins(&store, 0, 60), [None, Some(60)], "nothing yet");
         assert_eq!(begins(&store, 100, 300), [None, None]);
         assert_eq!(begins(&store, 210, 300), [None, None], "a hole has something before it");
+        assert_eq!(begins(&store, 90, 99), [None, Some(99)], "others of its collector are older");
         store.seal();
     }
     let gap = Gap {

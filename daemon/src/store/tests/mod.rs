@@ -11,6 +11,7 @@ mod damage;
 mod failing;
 mod full;
 mod limits;
+mod mending;
 mod power;
 mod properties;
 mod recovery;

@@ -20,7 +20,7 @@ use super::{
     },
     damage::{Concerned, Damage, Findings},
     log_scan::LogScan,
-    segment_scan::SegmentFile,
+    segment_scan::{Lost, SegmentFile},
     state_scan,
 };
 use crate::series::{Series, SeriesId};
@@ -50,7 +50,7 @@ pub(super) struct Damaged {
     pub(super) logs: Vec<(u64, bool)>,
     pub(super) segments: Vec<SegmentAt>,
     /// Segments that the state names and that are gone.
-    pub(super) missing: Vec<u64>,
+    pub(super) missing: Vec<(u64, Lost)>,
     pub(super) state: bool,
     pub(super) checkpoint: bool,
 }
@@ -263,14 +263,16 @@ impl Check {
                 let (from_ms, to_ms) = (Some(*first_ms), Some(*last_ms));
                 damage.concerns(Concerned { series, from_ms, to_ms });
                 self.findings.add(damage);
-                self.damaged.missing.push(*id);
+                self.damaged
+                    .missing
+                    .push((*id, Lost { series: None, first_ms: *first_ms, last_ms: *last_ms }));
             }
         }
     }
 }
 
 /// The segments of a tier, by number.
-fn segments_of(segments: &Path, tier: Tier) -> Result<Vec<SegmentAt>, StoreError> {
+pub(super) fn segments_of(segments: &Path, tier: Tier) -> Result<Vec<SegmentAt>, StoreError> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     let of_tier = segments.join(tier.name());

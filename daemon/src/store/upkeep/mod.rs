@@ -21,12 +21,14 @@ mod covered;
 mod damage;
 mod dump;
 mod files;
+mod finer;
 mod inventory;
 mod log_scan;
 mod port;
 mod quarantine;
 mod repair;
 mod restore;
+mod rewrite;
 mod segment_scan;
 mod state_scan;
 

@@ -1,51 +1,46 @@
 //! Rebuilding from what is whole what a check has found damaged.
 //!
 //! ```text
-//!  segment     a new one of its whole columns, under its name
+//!  segment     a new one under its name: see [`super::rewrite`]
 //!  log         the same file with what is lost overwritten by records that say nothing: all others keep their places
 //!  state       a new one from the checkpoint and what of the old one can be read
 //!  checkpoint  a new one from the state
 //! ```
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::path::Path;
 
 use super::{
     super::{
         StoreError,
         access::check_access,
         checkpoint,
-        codec::Effort,
         folder::{check_version, replace, take_lock},
         gaps::Stretch,
         log::{header, log_path},
         record::{FILLER_LEAST, RECORD_MAX, Records},
-        segment::{SegmentFacts, SegmentWriter},
         sled_state::SledState,
         state::{Changes, StateStore},
-        table::{StreamEnd, Table},
     },
-    check::{Check, SegmentAt},
+    check::Check,
     damage::Findings,
     log_scan::LogScan,
     quarantine::Quarantine,
     restore::give_to,
-    segment_scan::{SegmentFile, Whole},
     state_scan,
 };
-use crate::series::{Kind, Series, SeriesId};
 
-/// So much of a segment waits in memory before it is written.
-const PENDING_MAX: u64 = 16 << 20;
 /// So many keys are told to the state in one piece.
 const KEYS_AT_ONCE: usize = 4096;
 
 /// A store being repaired, which nobody else has.
-struct Repair {
-    check: Check,
-    quarantine: Quarantine,
+pub(super) struct Repair {
+    pub(super) check: Check,
+    pub(super) quarantine: Quarantine,
     /// What the state is told of it.
-    changes: Changes,
-    told: Vec<String>,
+    pub(super) changes: Changes,
+    /// Gaps that nothing but the state tells.
+    pub(super) gaps: usize,
+    pub(super) told: Vec<String>,
 }
 
 /// Checks the store in `path`, and repairs what is damaged. Answers what was found before, and what was done.
@@ -59,15 +54,18 @@ pub fn repair(path: &Path) -> Result<Findings, StoreError> {
         return Ok(check.findings);
     }
     let quarantine = Quarantine::of(path);
-    let mut repair = Repair { check, quarantine, changes: Changes::default(), told: Vec::new() };
+    let (changes, gaps, told) = (Changes::default(), 0, Vec::new());
+    let mut repair = Repair { check, quarantine, changes, gaps, told };
+    // Samples first: what they come to is made of those that are left.
     for at in std::mem::take(&mut repair.check.damaged.segments) {
         repair.segment(&at)?;
     }
     for (sequence, held) in std::mem::take(&mut repair.check.damaged.logs) {
         repair.log(sequence, held)?;
     }
-    for id in std::mem::take(&mut repair.check.damaged.missing) {
+    for (id, lost) in std::mem::take(&mut repair.check.damaged.missing) {
         repair.changes.no_segment(id);
+        repair.tell_lost(&[lost], None);
         repair.told.push(format!("segment {id:016x}: gone, and no longer named by the state"));
     }
     repair.state()?;
@@ -87,87 +85,6 @@ pub fn repair(path: &Path) -> Result<Findings, StoreError> {
 }
 
 impl Repair {
-    /// Writes a segment of the columns that are whole, and puts it in the place of the damaged one.
-    fn segment(&mut self, at: &SegmentAt) -> Result<(), StoreError> {
-        let SegmentAt { path, facts } = at;
-        let segments = self.check.path.join("segments");
-        let store = self.check.store;
-        let known = self.check.series.clone();
-        let names = |id: SeriesId| known.get(&id.0).cloned();
-        let file = SegmentFile { at, store, names: &names };
-        // What it says of itself decides how it is written.
-        let said = file.scan(&mut |_| ())?.facts.unwrap_or_else(|| facts.clone());
-        let flags = if facts.samples > 0 { facts } else { &said };
-        let (folded, settled) = (flags.folded, flags.settled);
-        let anew =
-            SegmentFacts { folded, settled, ..SegmentFacts::empty(facts.id, said.tier, said.span) };
-        let mut writer = SegmentWriter::create(&segments, anew, store.unwrap_or_default())?;
-        let mut written = Ok(());
-        let mut series = BTreeMap::new();
-        let mut ends: BTreeMap<(Arc<str>, Arc<str>), StreamEnd> = BTreeMap::new();
-        let scan = file.scan(&mut |whole| {
-            let (_, last_ms) = whole.span();
-            let ids: Vec<SeriesId> = match &whole {
-                Whole::Rows(group) => group.columns.iter().map(|column| column.series).collect(),
-                Whole::Rollups(id, _) => vec![*id],
-            };
-            for (id, known) in ids.iter().filter_map(|id| Some((*id, known.get(&id.0)?))) {
-                series.insert(id, known.clone());
-                let end = ends.entry((known.server.clone(), known.collector.clone()));
-                let end = end.or_insert_with(|| end_of(known, last_ms));
-                end.last_ms = end.last_ms.max(last_ms);
-            }
-            match whole {
-                Whole::Rows(group) => writer.add(&group),
-                Whole::Rollups(id, rollups) => {
-                    let kind = known.get(&id.0).map_or(Kind::Gauge, |known| known.kind);
-                    writer.add_rollups(id, kind, &rollups, Effort::Settled);
-                }
-            }
-            if written.is_ok() && writer.pending() > PENDING_MAX {
-                written = writer.write_out();
-            }
-        });
-        let scan = match scan.and_then(|scan| written.map(|()| scan)) {
-            Ok(scan) => scan,
-            Err(error) => {
-                writer.abandon();
-                return Err(error);
-            }
-        };
-        if scan.samples == 0 {
-            writer.abandon();
-            let aside = self.quarantine.take(path)?;
-            self.changes.no_segment(facts.id);
-            let (path, aside) = (path.display(), aside.display());
-            self.told.push(format!("{path}: no column is whole: moved to {aside}, all is lost"));
-            return Ok(());
-        }
-        let numbers = known.last_key_value().map_or(0, |(id, _)| id.saturating_add(1));
-        let rebuilt = Table {
-            numbers,
-            series: series.into_iter().collect(),
-            streams: ends.into_values().collect(),
-            ..Table::default()
-        };
-        writer.close(&scan.table.unwrap_or(rebuilt));
-        if let Err(error) = writer.write_out() {
-            writer.abandon();
-            return Err(error);
-        }
-        let aside = self.quarantine.keep(path)?;
-        let facts: SegmentFacts = writer.finish()?;
-        self.changes.segment(&facts);
-        self.told.push(format!(
-            "{}: rewritten, {} samples saved, {} damages left out; the original is {}",
-            path.display(),
-            facts.samples,
-            scan.damages.len(),
-            aside.display()
-        ));
-        Ok(())
-    }
-
     /// Overwrites what a log file has lost.
     fn log(&mut self, sequence: u64, held: bool) -> Result<(), StoreError> {
         let logs = self.check.path.join("log");
@@ -197,6 +114,7 @@ impl Repair {
         replace(&path, &bytes).map_err(StoreError::file("write log", &path))?;
         for gap in scan.lost.iter().filter(|_| !held).flat_map(|lost| &lost.gaps) {
             let stretch: Stretch = gap.clone().into();
+            self.gaps += 1;
             self.changes.gap(&gap.server, &gap.collector, &stretch);
         }
         self.told.push(format!(
@@ -229,7 +147,7 @@ impl Repair {
                 folder.display(),
                 aside.display()
             ));
-        } else if !folder.exists() {
+        } else if !folder.exists() && self.gaps == 0 {
             // The next start rebuilds it from everything else.
             return Ok(());
         }
@@ -263,13 +181,4 @@ fn fill(lost: &mut [u8], sequence: u64, at: u64) {
         left -= length;
     }
     lost[..records.bytes.len()].copy_from_slice(&records.bytes);
-}
-
-fn end_of(series: &Series, last_ms: i64) -> StreamEnd {
-    StreamEnd {
-        server: series.server.clone(),
-        collector: series.collector.clone(),
-        interval_ms: series.interval_ms,
-        last_ms,
-    }
 }

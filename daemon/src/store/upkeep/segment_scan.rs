@@ -32,6 +32,29 @@ pub(super) struct SegmentScan {
     pub(super) samples: u64,
     /// What the segment says of itself, or what else is known of it.
     pub(super) facts: Option<SegmentFacts>,
+    /// What cannot be read.
+    pub(super) lost: Vec<Lost>,
+}
+
+/// Times from which something is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// Of this series; of whichever, if nobody knows.
+    pub(super) series: Option<SeriesId>,
+    pub(super) first_ms: i64,
+    pub(super) last_ms: i64,
+}
+
+impl Lost {
+    /// Something of a segment, of which no more is known.
+    pub(super) fn of(facts: &SegmentFacts) -> Self {
+        let (mut first_ms, mut last_ms) = (facts.first_ms, facts.last_ms);
+        if first_ms > last_ms {
+            first_ms = facts.span.saturating_mul(facts.tier.span_ms());
+            last_ms = first_ms.saturating_add(facts.tier.span_ms() - 1);
+        }
+        Self { series: None, first_ms, last_ms }
+    }
 }
 
 /// Something that passes its checksums.
@@ -82,6 +105,7 @@ impl SegmentFile<'_> {
                 let bytes = fs::read(self.path()).map_err(StoreError::file("read", self.path()))?;
                 let segment =
                     Segment::without_footer(self.path(), self.facts_without_footer(&bytes))?;
+                scan.lost.push(Lost::of(segment.facts()));
                 (segment, found_entries(&bytes, self.id()))
             }
         };
@@ -99,6 +123,9 @@ impl SegmentFile<'_> {
         self.columns(&segment, entries, &mut scan, each)?;
         let told = segment.facts().samples;
         scan.facts = Some(segment.facts().clone());
+        if told > 0 && told == scan.samples {
+            scan.lost.clear();
+        }
         if scan.damages.is_empty() && told != scan.samples {
             let what = format!("it holds {} samples and says {told}", scan.samples);
             scan.damages.push(self.of_file(&what));
@@ -117,8 +144,10 @@ impl SegmentFile<'_> {
         });
         if let Err(error) = read {
             scan.damages.push(self.of_file(what(error)?));
+            scan.lost.push(Lost::of(segment.facts()));
         }
         for place in damaged {
+            scan.lost.push(Lost::of(segment.facts()));
             let what = "a page of the index is damaged, and the columns with it";
             scan.damages.push(Damage::new(self.path(), place, what));
         }
@@ -141,6 +170,7 @@ impl SegmentFile<'_> {
                     let mut damage = self.of_place(first.times, what(error)?);
                     for entry in entries {
                         damage.concerns(self.concerned(segment, entry, scan));
+                        scan.lost.push(lost(segment, entry));
                     }
                     scan.damages.push(damage);
                     continue;
@@ -183,6 +213,7 @@ impl SegmentFile<'_> {
         let mut damage = self.of_place(entry.values, what);
         damage.concerns(self.concerned(segment, entry, scan));
         scan.damages.push(damage);
+        scan.lost.push(lost(segment, entry));
     }
 
     fn path(&self) -> &Path {
@@ -230,6 +261,11 @@ impl SegmentFile<'_> {
         let bytes = fs::metadata(self.path()).map_or(0, |facts| facts.len());
         Damage::new(self.path(), (0, bytes), what)
     }
+}
+
+fn lost(segment: &Segment, entry: &Entry) -> Lost {
+    let (first_ms, last_ms) = segment.span(entry);
+    Lost { series: Some(entry.series), first_ms, last_ms }
 }
 
 /// What an error says of the bytes; that the file has gone is none of theirs.
