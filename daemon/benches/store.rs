@@ -1,7 +1,7 @@
 //! What the store costs: CPU and bytes per sample, answers, reopening.
 //!
-//! `cargo bench -p bartizan --bench store` prints figures and asserts nothing; behind `--`, `ingest`, `queries` and
-//! `arrivals` are parts of it. The samples are a recorded trace (`tests/bench/data/`); a fleet is made of copies that
+//! `cargo bench -p bartizan --bench store` prints figures and asserts nothing; behind `--`, `ingest`, `queries`,
+//! `arrivals` and `idle` are parts of it. The samples are a recorded trace (`tests/bench/data/`); a fleet is made of copies that
 //! start at different rows.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops")]
@@ -10,17 +10,27 @@ mod recorded;
 
 use std::{
     fs,
+    path::Path,
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bartizan::{
-    series::{Frame, Kind, Sample, SeriesId},
-    store::messages::{Batch, Query},
+    series::{Frame, Kind, Labels, Sample, Series, SeriesId},
+    store::{
+        Store,
+        messages::{Batch, Query},
+        upkeep::UpkeepPort,
+    },
 };
 use recorded::{Bench, Column, changes, cpu_time, lasting, read_trace};
 
 const START_MS: i64 = 1_771_200_000_000;
+
+/// The daemon's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
@@ -47,6 +57,82 @@ async fn main() {
         arrivals(100, 1000).await;
         arrivals(2000, 50).await;
     }
+    if wanted("idle") {
+        idle(1000, 1000).await;
+    }
+    // A part of `idle`, in a process of its own.
+    if let Some(folder) = parts.iter().find_map(|part| part.strip_prefix("reopen=")) {
+        reopen_idle(Path::new(folder));
+    }
+}
+
+/// What memory a series takes that had one sample, which is sealed: while the store goes on, and once it was opened
+/// again.
+async fn idle(servers: usize, series: usize) {
+    let count = servers * series;
+    let bench = Bench::start(lasting()).await;
+    let before = resident_bytes();
+    let per_series = |bytes: u64| bytes.saturating_sub(before) as f64 / count as f64;
+    let named = names_of_idle(servers, series).map(|of_server| {
+        of_server.map(|series| bench.catalog.intern(series).unwrap()).collect::<Vec<_>>()
+    });
+    let ids: Vec<Vec<SeriesId>> = named.collect();
+    let known = per_series(resident_bytes());
+    for (server, of_server) in ids.into_iter().enumerate() {
+        let samples = of_server.into_iter().map(|series| Sample { series, value: 7.0 }).collect();
+        let server = format!("server-{server}").into();
+        let frame = Frame { server, collector: "exporter".into(), at_ms: START_MS, samples };
+        let batch = Batch { frames: vec![frame], gaps: Vec::new() };
+        bench.port.append(batch).wait().await.unwrap();
+    }
+    let written = per_series(resident_bytes());
+    UpkeepPort::new(bench.reader.clone()).seal().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let sealed = per_series(resident_bytes());
+    println!(
+        "{count} idle series of {servers} servers: {sealed:.0} bytes of memory each: {known:.0} once named, \
+         {written:.0} once written"
+    );
+    let folder = bench.stop().await.unwrap();
+    let own = std::env::current_exe().unwrap();
+    let reopen = format!("reopen={}", folder.path().display());
+    assert!(Command::new(own).args(["--bench", &reopen]).status().unwrap().success());
+}
+
+/// Opens the store of [`idle`].
+fn reopen_idle(folder: &Path) {
+    let before = resident_bytes();
+    let (catalog, start) = (Arc::default(), Instant::now());
+    let store = Store::open(folder, &lasting(), &catalog).unwrap();
+    let bytes = resident_bytes() - before;
+    println!(
+        "  opened again in {:.1} s: {:.0} bytes each",
+        start.elapsed().as_secs_f64(),
+        bytes as f64 / catalog.len() as f64
+    );
+    drop(store);
+}
+
+/// The series of each server, as an exporter names them.
+fn names_of_idle(
+    servers: usize,
+    series: usize,
+) -> impl Iterator<Item = impl Iterator<Item = Series>> {
+    (0..servers).map(move |server| {
+        (0..series).map(move |number| Series {
+            server: format!("server-{server}").into(),
+            collector: "exporter".into(),
+            metric: format!("container_network_receive_{}_total", number % 50).into(),
+            labels: Labels::new([
+                ("instance", format!("10.0.{}.{}:9100", server / 256, server % 256)),
+                ("job", "node".to_owned()),
+                ("pod", format!("shop-{}", number / 50)),
+            ]),
+            unit: "bytes".into(),
+            kind: Kind::Counter,
+            interval_ms: 15_000,
+        })
+    })
 }
 
 /// Copies of the trace as fast as they are taken, sealed at full blocks.

@@ -27,7 +27,7 @@ pub(crate) struct Column {
 /// A store at work, in a folder of its own or in one that is kept.
 pub(crate) struct Bench {
     folder: PathBuf,
-    _own: Option<tempfile::TempDir>,
+    own: Option<tempfile::TempDir>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) port: StorePort,
     pub(crate) reader: StoreReader,
@@ -39,7 +39,7 @@ impl Bench {
     pub(crate) async fn start(config: StoreConfig) -> Self {
         let own = tempfile::TempDir::new().unwrap();
         let bench = Self::start_in(own.path(), config).await;
-        Self { _own: Some(own), ..bench }
+        Self { own: Some(own), ..bench }
     }
 
     /// What is in `folder`, or a fresh one that stays there.
@@ -59,7 +59,7 @@ impl Bench {
             node: Tree::default().root().child("store", "store"),
         };
         let (actor, _) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
-        Self { folder: folder.to_owned(), _own: None, catalog, port, reader, actor }
+        Self { folder: folder.to_owned(), own: None, catalog, port, reader, actor }
     }
 
     /// The series that a column of the trace is for a server.
@@ -90,9 +90,10 @@ impl Bench {
         drop(store);
     }
 
-    /// Stops it in good order.
-    pub(crate) async fn stop(self) {
+    /// Stops it in good order; its own folder is left.
+    pub(crate) async fn stop(self) -> Option<tempfile::TempDir> {
         self.actor.stop_and_wait(None, None).await.unwrap();
+        self.own
     }
 }
 

@@ -1,12 +1,15 @@
 //! Series and the numbers they are known by.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use hashbrown::HashTable;
 
 use super::{Labels, Series, SeriesId};
 
@@ -23,11 +26,12 @@ pub struct Catalog {
 #[derive(Debug, Default)]
 struct Table {
     series: Vec<Arc<Series>>,
-    servers: HashMap<Arc<str>, HashMap<Identity, SeriesId>>,
+    /// By what tells a series from the others of its server, which is metric and labels.
+    servers: HashMap<Arc<str>, HashTable<SeriesId>>,
+    /// Names that many series have in common: each stands in memory once.
+    texts: HashSet<Arc<str>>,
+    hasher: RandomState,
 }
-
-/// What tells a series from the others of its server: metric and labels.
-type Identity = (Arc<str>, Labels);
 
 /// Every number is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,22 +41,21 @@ pub struct CatalogFull;
 impl Catalog {
     /// The number of `series`: a new one, or the one it has had before. What is
     /// known of it besides its identity is brought up to date.
-    pub fn intern(&self, series: Series) -> Result<SeriesId, CatalogFull> {
+    pub fn intern(&self, mut series: Series) -> Result<SeriesId, CatalogFull> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let identity = (series.metric.clone(), series.labels.clone());
-        let of_server = table.servers.get(&series.server);
-        if let Some(&id) = of_server.and_then(|known| known.get(&identity)) {
-            if let Some(known) = table.series.get_mut(id.0 as usize)
+        if let Some(id) = table.find(&series.server, &series.metric, &series.labels) {
+            if let Some(known) = table.series.get(id.0 as usize)
                 && **known != series
             {
-                *known = Arc::new(series);
+                table.share(&mut series, false);
+                table.series[id.0 as usize] = Arc::new(series);
                 self.revision.fetch_add(1, Ordering::Release);
             }
             return Ok(id);
         }
         let id = SeriesId(u32::try_from(table.series.len()).map_err(|_| CatalogFull)?);
-        table.servers.entry(series.server.clone()).or_default().insert(identity, id);
-        table.series.push(Arc::new(series));
+        table.share(&mut series, true);
+        table.add(id, series);
         Ok(id)
     }
 
@@ -71,7 +74,7 @@ impl Catalog {
     pub fn of_server(&self, server: &str) -> Vec<SeriesId> {
         let table = self.read();
         let known = table.servers.get(server);
-        let mut ids: Vec<_> = known.into_iter().flat_map(|known| known.values().copied()).collect();
+        let mut ids: Vec<_> = known.into_iter().flatten().copied().collect();
         ids.sort_unstable();
         ids
     }
@@ -79,9 +82,11 @@ impl Catalog {
     /// The series of one metric of a server, by number.
     pub fn of_metric(&self, server: &str, metric: &str) -> Vec<SeriesId> {
         let table = self.read();
-        let known = table.servers.get(server).into_iter().flatten();
-        let mut ids: Vec<_> =
-            known.filter(|((name, _), _)| **name == *metric).map(|(_, &id)| id).collect();
+        let known = table.servers.get(server).into_iter().flatten().copied();
+        let is_of = |id: &SeriesId| {
+            table.series.get(id.0 as usize).is_some_and(|series| *series.metric == *metric)
+        };
+        let mut ids: Vec<_> = known.filter(is_of).collect();
         ids.sort_unstable();
         ids
     }
@@ -89,21 +94,20 @@ impl Catalog {
     /// The series of these labels, if it is known.
     pub fn find(&self, server: &str, metric: &str, labels: &Labels) -> Option<Arc<Series>> {
         let table = self.read();
-        let identity: Identity = (metric.into(), labels.clone());
-        let id = table.servers.get(server)?.get(&identity)?;
+        let id = table.find(server, metric, labels)?;
         table.series.get(id.0 as usize).cloned()
     }
 
     /// How many series a server has.
     pub fn len_of_server(&self, server: &str) -> usize {
-        self.read().servers.get(server).map_or(0, HashMap::len)
+        self.read().servers.get(server).map_or(0, HashTable::len)
     }
 
     /// From now on the series of these collectors of `server` come at these intervals, in milliseconds.
     pub fn set_intervals(&self, server: &str, intervals: &HashMap<Arc<str>, u32>) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let Table { series, servers } = &mut *table;
-        for id in servers.get(server).into_iter().flat_map(HashMap::values) {
+        let Table { series, servers, .. } = &mut *table;
+        for id in servers.get(server).into_iter().flatten() {
             if let Some(series) = series.get_mut(id.0 as usize)
                 && let Some(interval_ms) = intervals.get(&series.collector)
                 && series.interval_ms != *interval_ms
@@ -126,6 +130,40 @@ impl Catalog {
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Table> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn find(&self, server: &str, metric: &str, labels: &Labels) -> Option<SeriesId> {
+        let is_it = |id: &SeriesId| {
+            let known = self.series.get(id.0 as usize);
+            known.is_some_and(|known| *known.metric == *metric && known.labels == *labels)
+        };
+        let hash = self.hasher.hash_one((metric, labels));
+        self.servers.get(server)?.find(hash, is_it).copied()
+    }
+
+    /// Adds a series that is new.
+    fn add(&mut self, id: SeriesId, series: Series) {
+        let Self { series: all, servers, hasher, .. } = self;
+        let hash_of = |series: &Series| hasher.hash_one((&*series.metric, &series.labels));
+        let (hash, server) = (hash_of(&series), series.server.clone());
+        all.push(Arc::new(series));
+        let of_id = |id: &SeriesId| all.get(id.0 as usize).map_or(0, |series| hash_of(series));
+        servers.entry(server).or_default().insert_unique(hash, id, of_id);
+    }
+
+    /// Lets a series use the names that are there already; only what is `new` may add some, or whoever changes a unit
+    /// over and over would fill the memory with them.
+    fn share(&mut self, series: &mut Series, new: bool) {
+        let Series { server, collector, metric, unit, .. } = series;
+        for text in [server, collector, metric, unit] {
+            match self.texts.get(&**text) {
+                Some(known) => *text = known.clone(),
+                None if new => drop(self.texts.insert(text.clone())),
+                None => (),
+            }
+        }
     }
 }
 
@@ -153,6 +191,22 @@ mod tests {
         );
         assert_eq!(catalog.find("web-2", "load5", &Labels::default()), None);
         assert_eq!((catalog.len_of_server("web-1"), catalog.len_of_server("web-3")), (1, 0));
+    }
+
+    #[test]
+    fn names_that_series_have_in_common_stand_in_memory_once() {
+        let catalog = Catalog::default();
+        let [one, other] = ["web-1", "web-2"].map(|name| {
+            let id = catalog.intern(series(name, "load1", "tasks")).unwrap();
+            catalog.get(id).unwrap()
+        });
+        assert!(Arc::ptr_eq(&one.metric, &other.metric));
+        assert!(Arc::ptr_eq(&one.collector, &other.collector));
+        for number in 0..9 {
+            catalog.intern(series("web-1", "load1", &format!("unit {number}"))).unwrap();
+        }
+        let texts = catalog.read().texts.len();
+        assert_eq!(texts, 5, "two servers, collector, metric, and the units of new series only");
     }
 
     #[test]

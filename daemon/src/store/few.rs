@@ -13,6 +13,8 @@ use super::wire::{Input, put_i64, put_u64, unzigzag, zigzag};
 
 /// More ones than a number's upper part has.
 const WAY_OUT: u32 = 12;
+/// So many bits are read at once.
+const AT_ONCE: u32 = 56;
 /// Bits that tell a length of up to 64, less one.
 const LENGTH: u32 = 6;
 
@@ -115,14 +117,14 @@ fn put_number(bits: &mut BitsOut<'_>, number: u64, width: u32) {
     }
 }
 
+#[inline]
 fn number(bits: &mut BitsIn<'_>, width: u32) -> Option<u64> {
-    let mut upper = 0;
-    while upper < WAY_OUT && bits.take(1)? == 1 {
-        upper += 1;
-    }
+    let upper = (!bits.peek()).trailing_zeros();
     if upper < WAY_OUT {
+        bits.take(upper + 1)?;
         return Some(u64::from(upper) << width | bits.take(width)?);
     }
+    bits.take(WAY_OUT)?;
     let length = bits.take(LENGTH)? as u32 + 1;
     bits.take(length)
 }
@@ -159,17 +161,28 @@ struct BitsIn<'a> {
 }
 
 impl BitsIn<'_> {
+    /// The next bits, 57 at least; zeros where there are no more.
+    #[inline]
+    fn peek(&self) -> u64 {
+        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
+        let held = rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut held = [0; 8];
+            held.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+            held
+        });
+        u64::from_le_bytes(held) >> (self.at % 8)
+    }
+
     /// The next `count` bits, at most 64; `None` if there are not as many.
+    #[inline]
     fn take(&mut self, count: u32) -> Option<u64> {
-        let (from, end) = (self.at / 8, self.at + count as usize);
-        let bytes = self.bytes.get(from..end.div_ceil(8).max(from))?;
-        let mut held = 0u128;
-        for byte in bytes.iter().rev() {
-            held = held << 8 | u128::from(*byte);
+        if count > AT_ONCE {
+            let low = self.take(AT_ONCE)?;
+            return Some(low | self.take(count - AT_ONCE)? << AT_ONCE);
         }
-        let bits = held >> (self.at % 8) & ((1u128 << count) - 1);
-        self.at = end;
-        Some(bits as u64)
+        let bits = self.peek() & ((1 << count) - 1);
+        self.at += count as usize;
+        (self.at <= self.bytes.len() * 8).then_some(bits)
     }
 }
 

@@ -14,7 +14,10 @@
 //!  a …                           → what others keep here; the store does not look into it
 //! ```
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     StoreError,
@@ -65,6 +68,8 @@ pub(super) struct Contents {
     pub(super) kept: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Keys or values that made no sense.
     pub(super) unreadable: u64,
+    /// Names that series have in common: each stands in memory once.
+    texts: HashSet<Arc<str>>,
 }
 
 impl Changes {
@@ -185,6 +190,18 @@ impl Contents {
         first_made_up(self.series.keys().copied())
     }
 
+    /// The same series, with the names that are there already.
+    fn share(&mut self, mut series: Series) -> Series {
+        let Series { server, collector, metric, unit, .. } = &mut series;
+        for text in [server, collector, metric, unit] {
+            match self.texts.get(&**text) {
+                Some(known) => *text = known.clone(),
+                None => drop(self.texts.insert(text.clone())),
+            }
+        }
+        series
+    }
+
     fn read(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         let (mut key, mut value) = (Input::new(key), Input::new(value));
         if value.u8()? != VERSION {
@@ -199,13 +216,15 @@ impl Contents {
                 let first = u32::from_be_bytes(key.array()?).checked_mul(SERIES_TOGETHER)?;
                 while !value.is_empty() {
                     let id = first.checked_add(value.u8()?.into())?;
-                    self.series.insert(id, value.series()?);
+                    let series = self.share(value.series()?);
+                    self.series.insert(id, series);
                 }
             }
             b's' => {
                 // A page, which is told before, is the newer one.
                 let id = u32::from_be_bytes(key.array()?);
-                self.series.entry(id).or_insert(value.series()?);
+                let series = self.share(value.series()?);
+                self.series.entry(id).or_insert(series);
             }
             b'g' => {
                 let id = Some(u64::from_be_bytes(key.array()?)).filter(|id| *id <= FILE_LAST)?;
