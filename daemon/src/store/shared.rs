@@ -284,6 +284,11 @@ impl Shared {
         }
     }
 
+    /// Whether something is wrong with a part at present.
+    pub(super) fn is_in_trouble(&self, part: Part) -> bool {
+        lock(&self.troubles).of(part).is_some()
+    }
+
     /// What is wrong at present.
     pub(super) fn degraded(&self) -> Option<String> {
         lock(&self.troubles).told()

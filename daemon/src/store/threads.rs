@@ -35,6 +35,10 @@ use crate::{config::Retention, logging::chain, series::now_ms};
 const WRITE_BYTES: usize = 1 << 20;
 /// How long the writer waits for samples before it shows that it is alive.
 const WRITER_WAIT: Duration = Duration::from_secs(1);
+/// While samples come faster than they are sealed: how many times as much log as is sealed at once there may be, since
+/// all of it is in memory too, and how often to look whether there is less.
+const AHEAD_MOST: u64 = 2;
+const AHEAD_PAUSE: Duration = Duration::from_millis(5);
 /// After the disk has refused a batch.
 const RETRY: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -78,6 +82,7 @@ impl Running {
             stop: stop.clone(),
             clean,
             written: written.clone(),
+            is_ahead: false,
         };
         let held = folder.clone();
         running.spawn("store-write", move || {
@@ -170,6 +175,8 @@ struct WriterWork {
     clean: Arc<AtomicBool>,
     /// The last word has been written.
     written: Arc<AtomicBool>,
+    /// It waits for the keeper.
+    is_ahead: bool,
 }
 
 impl WriterWork {
@@ -180,6 +187,10 @@ impl WriterWork {
             if self.shared.rotate.swap(false, Ordering::Relaxed) {
                 self.writer.leave_file();
             }
+            if self.is_ahead() {
+                thread::sleep(AHEAD_PAUSE);
+                continue;
+            }
             let taken = self.intake.take(WRITE_BYTES, WRITER_WAIT);
             if !taken.is_empty() && !self.write(taken) {
                 self.pause();
@@ -189,6 +200,17 @@ impl WriterWork {
             self.finish();
         }
         self.written.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is more to seal than memory should hold. A keeper that fails is not waited for.
+    fn is_ahead(&mut self) -> bool {
+        let is_ahead = self.shared.log_bytes() > AHEAD_MOST * self.shared.limits.logs
+            && !self.shared.is_in_trouble(Part::State);
+        if is_ahead && !std::mem::replace(&mut self.is_ahead, is_ahead) {
+            tracing::warn!("samples come faster than they can be sealed: they wait");
+        }
+        self.is_ahead = is_ahead;
+        is_ahead
     }
 
     /// Writes batches, or gives them back; whether they were written.

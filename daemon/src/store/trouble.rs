@@ -55,6 +55,11 @@ impl Troubles {
         (*place != trouble).then(|| std::mem::replace(place, trouble))
     }
 
+    /// What is wrong with a part.
+    pub(super) fn of(&self, part: Part) -> Option<&Trouble> {
+        self.0[part as usize].as_ref()
+    }
+
     /// All of them, if there is any.
     pub(super) fn told(&self) -> Option<String> {
         let mut is_told = self.0[Part::Disk as usize].is_some();

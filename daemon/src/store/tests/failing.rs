@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use ractor::Actor;
 use rustix::io::Errno;
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::{
     super::{
+        StoreActor,
         disk_faults::{Call, Fault, How, Watch},
         folder::bytes_below,
     },
+    running::{LONG, Life, life},
     *,
 };
 
@@ -171,4 +175,35 @@ fn a_disk_that_fills_up_keeps_what_was_acknowledged_and_takes_more_when_there_is
     watch.capacity(u64::MAX);
     store.write(rows(id, stored..stored + 20));
     assert_eq!(open(copy(folder.path()).path()).bits("load"), expected(0..stored + 20));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn samples_that_come_faster_than_they_are_sealed_wait() {
+    let folder = TempDir::new().unwrap();
+    let watch = Watch::new(folder.path());
+    let how = How::Takes(Duration::from_millis(300));
+    watch.fault(Fault { call: Call::Sync, path: ".tmp", after: 0, times: usize::MAX, how });
+    let Life { port, reader, mut arguments, .. } = life(&folder, 64 << 10);
+    arguments.config.max_bytes = 16 << 20;
+    let ids: Vec<_> = (0..50)
+        .map(|n| arguments.catalog.intern(series("noise", &n.to_string())).unwrap())
+        .collect();
+    let (actor, stopped) = Actor::spawn(None, StoreActor, arguments).await.unwrap();
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut most = 0;
+    for batch in 0..1500i64 {
+        let frames = (0..30).map(|row| {
+            let samples: Vec<_> = ids.iter().map(|id| (*id, random.f64())).collect();
+            frame(START_MS + (batch * 30 + row) * 1000, &samples)
+        });
+        let batch = Batch { frames: frames.collect(), gaps: Vec::new() };
+        timeout(LONG, port.append(batch).wait()).await.unwrap().unwrap();
+        most = most.max(reader.stats().bytes_log);
+    }
+    // A quarter of the limit is sealed at once, and twice that may wait.
+    assert!(most > 4 << 20, "{most} bytes: it was never ahead");
+    assert!(most <= (8 << 20) + (1 << 20), "{most} bytes of log");
+    assert_eq!(port.dropped_samples(), 0);
+    actor.stop(None);
+    timeout(LONG, stopped).await.unwrap().unwrap();
 }
