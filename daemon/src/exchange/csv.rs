@@ -129,19 +129,41 @@ fn quoted_field(text: &str) -> Result<(Cow<'_, str>, &str), String> {
     }
 }
 
-/// Whether a field in quotes goes on behind a line, or part of one.
-pub(super) fn is_open(line: &[u8]) -> bool {
-    let (mut is_within, mut may_begin) = (false, true);
-    for byte in line {
-        if *byte == b'"' && (is_within || may_begin) {
-            // Of two in a row, the second one opens again what the first one has closed.
-            is_within = !is_within;
-            may_begin = !is_within;
-        } else if !is_within {
-            may_begin = *byte == b',';
+/// Where in its fields a record is that is read piece by piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Place {
+    /// At the begin of a field.
+    #[default]
+    Begin,
+    /// In a field without quotes, or behind one with.
+    Plain,
+    /// In a field in quotes.
+    Within,
+    /// Behind a quote in such a field, which closes it unless another one follows.
+    Closed,
+}
+
+impl Place {
+    /// Goes on through `bytes`; whether a field in quotes began that goes on behind them.
+    pub(super) fn pass(&mut self, bytes: &[u8]) -> bool {
+        let mut began = false;
+        for byte in bytes {
+            *self = match (*self, byte) {
+                (Self::Within, b'"') => Self::Closed,
+                (Self::Within, _) | (Self::Closed, b'"') => Self::Within,
+                (Self::Begin, b'"') => {
+                    began = true;
+                    Self::Within
+                }
+                (_, b',') => {
+                    began = false;
+                    Self::Begin
+                }
+                _ => Self::Plain,
+            }
         }
+        began && *self == Self::Within
     }
-    is_within
 }
 
 /// Labels as a column has them: `{a="b"}`, or nothing. A name of other letters than Prometheus allows stands in quotes,

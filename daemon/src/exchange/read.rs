@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Format, Table,
-    csv::{Columns, Fields, is_open, labels_of},
+    csv::{Columns, Fields, Place, labels_of},
     number::value_of,
     openmetrics::{COLLECTOR, SERVER},
 };
@@ -98,9 +98,14 @@ impl Source {
         let most = if self.format == Format::Csv { RECORD_MAX } else { LINE_MAX };
         loop {
             line.clear();
-            let lines = self.next(&mut file, &mut line, most).map_err(BadLine::Read)?;
+            let (lines, open) = self.next(&mut file, &mut line, most).map_err(BadLine::Read)?;
             if lines == 0 {
                 break;
+            }
+            if let Some(open) = open {
+                let what =
+                    "a quote is not closed; close it, or double it where it is part of a text";
+                return Err(BadLine::Line { line: number + open, what: what.to_owned() });
             }
             let bad = |what: String| BadLine::Line { line: number + 1, what };
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -127,17 +132,29 @@ impl Source {
         Ok(())
     }
 
-    /// Reads the next line, or in CSV as many as a field in quotes goes over, up to `most` bytes; answers how many.
-    fn next(&self, file: &mut impl BufRead, line: &mut Vec<u8>, most: usize) -> io::Result<u64> {
-        let mut lines = 0;
+    /// Reads the next line, or in CSV as many as a field in quotes goes over, up to `most` bytes; answers how many, and
+    /// in which of them a quote is that is not closed.
+    fn next(
+        &self,
+        file: &mut impl BufRead,
+        line: &mut Vec<u8>,
+        most: usize,
+    ) -> io::Result<(u64, Option<u64>)> {
+        let (mut place, mut lines, mut opened) = (Place::Begin, 0, 0);
         loop {
-            let left = (most + 2).saturating_sub(line.len()) as u64;
+            let (before, left) = (line.len(), (most + 2).saturating_sub(line.len()) as u64);
             if file.take(left).read_until(b'\n', line)? == 0 {
-                return Ok(lines);
+                return Ok((lines, (lines > 0).then_some(opened)));
             }
             lines += 1;
-            if self.format != Format::Csv || !is_open(line) {
-                return Ok(lines);
+            if self.format != Format::Csv {
+                return Ok((lines, None));
+            }
+            if place.pass(&line[before..]) {
+                opened = lines;
+            }
+            if place != Place::Within {
+                return Ok((lines, None));
             }
         }
     }

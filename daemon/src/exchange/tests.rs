@@ -214,6 +214,8 @@ fn what_is_not_understood_is_named_with_its_line_and_the_fix() {
         (Format::Csv, &format!("{head}1,two,load\n"), "line 2: value is `two`"),
         (Format::Csv, &format!("{head}1,2,load\n1,2,\n"), "line 3: metric is empty"),
         (Format::Csv, &format!("{head}1,2,\"load\n"), "line 2: a quote is not closed"),
+        (Format::Csv, &format!("{head}1,2,\"a\n\"\"b\n"), "line 2: a quote is not closed"),
+        (Format::Csv, &format!("{head}1,\"\n\",\"a\nb\n"), "line 3: a quote is not closed"),
         (Format::Csv, &format!("{head}{},2,load\n", i64::MAX), "line 2: its time is no time"),
         (Format::Csv, &format!("{head}1,2,\"a\nb\"\nsoon,2,b\n"), "line 4: time_ms is `soon`"),
     ] {
@@ -250,4 +252,15 @@ fn a_name_that_openmetrics_does_not_have_is_written_as_csv_alone() {
     assert!(error.contains("`http.server`") && error.contains("CSV"), "{error}");
     let text = written(Format::Csv, &[(dotted.clone(), vec![(1, 1.0)])]);
     assert_eq!(read(Format::Csv, &text, "web-1").unwrap()[0].0, dotted);
+}
+
+#[test]
+fn a_quote_that_is_not_closed_is_found_at_once_however_many_lines_follow() {
+    let head = "time_ms,value,metric\n1,2,load\n";
+    let text = format!("{head}1,2,\"{}", "\n".repeat(3 << 20));
+    let error = read(Format::Csv, &text, "web-1").unwrap_err();
+    assert!(error.starts_with("line 3: a quote is not closed"), "{error}");
+    let long = format!("{head}1,2,{}\n", "a".repeat(2 << 20));
+    let error = read(Format::Csv, &long, "web-1").unwrap_err();
+    assert_eq!(error, "line 3: it is longer than 1024 KiB");
 }

@@ -83,7 +83,11 @@ pub(super) fn join(
 ) -> Answer {
     for (outside, points) in replies.points(plan) {
         let labels = own(&outside, added);
-        let known = answer.series.iter_mut().filter(|one| fits(&one.labels, &labels));
+        let fitting = |one: &&mut SeriesAnswer| match one.id {
+            UNKNOWN => one.labels == labels,
+            _ => fits(&one.labels, &labels),
+        };
+        let known = answer.series.iter_mut().filter(fitting);
         // Of several that fit, it is the one that says most.
         let series = match known.max_by_key(|one| one.labels.iter().len()) {
             Some(series) => series,
@@ -317,6 +321,19 @@ mod tests {
         assert!(newer.iter().all(|point| point.at_ms >= 1_000_000));
         assert!(older.iter().any(|point| (point.min, point.mean, point.max) == (0.0, 1.5, 3.0)));
         assert!(older.is_sorted_by_key(|point| point.at_ms) && older[0].at_ms <= 100_000);
+    }
+
+    #[test]
+    fn series_that_are_not_known_here_stay_apart() {
+        let mut reply = found(&[], &[(20_000, 1.0)]);
+        reply.series.extend(found(&[("zone", "x")], &[(30_000, 2.0)]).series);
+        let plan = plan(Form::Samples, false);
+        let answer =
+            join(Answer::default(), Replies::One(reply), &plan, &query(), &BTreeSet::new());
+        assert_eq!(
+            shown(&answer),
+            [(String::new(), vec![(20_000, 1.0)]), ("{zone=\"x\"}".into(), vec![(30_000, 2.0)])]
+        );
     }
 
     #[test]

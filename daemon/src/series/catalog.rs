@@ -81,11 +81,19 @@ impl Catalog {
 
     /// The series of one metric of a server, by number.
     pub fn of_metric(&self, server: &str, metric: &str) -> Vec<SeriesId> {
+        self.of(server, |series| *series.metric == *metric)
+    }
+
+    /// The series of one collector of a server, by number.
+    pub fn of_collector(&self, server: &str, collector: &str) -> Vec<SeriesId> {
+        self.of(server, |series| *series.collector == *collector)
+    }
+
+    fn of(&self, server: &str, is_meant: impl Fn(&Series) -> bool) -> Vec<SeriesId> {
         let table = self.read();
         let known = table.servers.get(server).into_iter().flatten().copied();
-        let is_of = |id: &SeriesId| {
-            table.series.get(id.0 as usize).is_some_and(|series| *series.metric == *metric)
-        };
+        let is_of =
+            |id: &SeriesId| table.series.get(id.0 as usize).is_some_and(|series| is_meant(series));
         let mut ids: Vec<_> = known.filter(is_of).collect();
         ids.sort_unstable();
         ids
@@ -185,6 +193,8 @@ mod tests {
         assert_eq!(&*catalog.get(first).unwrap().unit, "tasks");
         assert_eq!(catalog.of_metric("web-1", "load1"), [first]);
         assert_eq!(catalog.of_server("web-3"), []);
+        assert_eq!(catalog.of_collector("web-1", "load"), [first]);
+        assert_eq!(catalog.of_collector("web-1", "cpu"), []);
         assert_eq!(
             catalog.find("web-2", "load1", &Labels::default()).unwrap().server,
             "web-2".into()

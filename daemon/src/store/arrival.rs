@@ -109,13 +109,14 @@ impl Arrivals {
     ) {
         let is_recent = now_ms.abs_diff(frame.at_ms) <= OUT_OF_ORDER_MS;
         for sample in &self.old {
-            let is_known = found.has(sample.series);
+            let found = found.has(sample.series);
             let is_ahead = latest.of(sample.series).saturating_sub(now_ms) > AHEAD_MS;
-            if !is_known && found.is_whole && is_recent && is_ahead {
+            if found == Some(false) && is_recent && is_ahead {
                 self.new.push(*sample);
                 continue;
             }
-            *(if is_known { &mut judged.kept.known } else { &mut judged.kept.late }) += 1;
+            *(if found == Some(true) { &mut judged.kept.known } else { &mut judged.kept.late }) +=
+                1;
             judged.left_out.0.push((number, sample.series));
         }
     }

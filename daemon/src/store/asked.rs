@@ -11,7 +11,7 @@ use super::{
     shared::Shared,
     tier::Tier,
 };
-use crate::series::{Kind, Series, SeriesId};
+use crate::series::{Kind, PRESUMED_INTERVAL_MS, Series, SeriesId};
 
 /// Samples that wait at once for their percentile, 64 MB of them.
 const PERCENTILE_SAMPLES_MAX: i64 = 8_000_000;
@@ -69,7 +69,12 @@ pub(super) fn check_percentiles<'a>(
 ) -> Result<(), StoreError> {
     let of_bucket = shapes.filter(|shape| shape.p95).map(|shape| {
         let range_ms = shape.to_ms.saturating_sub(shape.from_ms);
-        shape.bucket_ms.unwrap_or(0).min(range_ms) / i64::from(shape.interval_ms).max(1)
+        let interval_ms = match shape.interval_ms {
+            // Nobody knows how often one comes: perhaps every second.
+            PRESUMED_INTERVAL_MS => 1000,
+            known => i64::from(known).max(1),
+        };
+        shape.bucket_ms.unwrap_or(0).min(range_ms) / interval_ms
     });
     if of_bucket.fold(0, i64::saturating_add) <= PERCENTILE_SAMPLES_MAX {
         return Ok(());
@@ -122,7 +127,18 @@ impl Asked {
 
     /// Whether a segment holds some of it that no coarser one does.
     pub(super) fn wants(&self, facts: &SegmentFacts) -> bool {
-        facts.tier == self.tier || (facts.tier < self.tier && !facts.folded)
+        facts.is_read_for(self.tier)
+    }
+
+    /// Whether what a segment has of it from before the question says that nothing came since. Who asks for every sample
+    /// may lack those that only minutes are left of.
+    pub(super) fn is_told_by(&self, facts: &SegmentFacts) -> bool {
+        self.wants(facts) || (!facts.folded && self.shape.bucket_ms.is_some())
+    }
+
+    /// Whether it has nothing at the beginning of the question.
+    pub(super) fn is_late(&self) -> bool {
+        self.points.first_ms().is_none_or(|first_ms| first_ms > self.shape.from_ms)
     }
 
     /// Until when it has nothing, if that is longer than a hole and nothing is older: that may be in another tier.
@@ -178,6 +194,22 @@ mod tests {
         assert_eq!(tier_for(&query, &series), tier);
         let asked = Asked::new(SeriesId(0), series.into(), &query, tier);
         assert_eq!(asked.shape.bucket_ms, width);
+    }
+
+    #[test]
+    fn samples_that_come_nobody_knows_how_often_may_be_many() {
+        let shape = |interval_ms| Shape {
+            from_ms: 0,
+            to_ms: 30 * DAY_MS,
+            kind: Kind::Gauge,
+            interval_ms,
+            step_ms: None,
+            bucket_ms: Some(10 * DAY_MS),
+            rate: false,
+            p95: true,
+        };
+        let fits = |interval_ms| check_percentiles([shape(interval_ms); 50].iter()).is_ok();
+        assert!(fits(10_000) && !fits(1000) && !fits(PRESUMED_INTERVAL_MS));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Columns of a segment: the times of a group of rows, and the values of a series.
 //!
-//! The first form that fits is taken, and only if decoding it gives back the very
-//! same bits; so NaN payloads, -0.0 and infinities come back as they were.
+//! The first form that fits is taken, for integers the shorter of two where they are written for good, and only if
+//! decoding it gives back the very same bits; so NaN payloads, -0.0 and infinities come back as they were.
 //!
 //! ```text
 //!  times    0x00 regular: first, step       0x01 pco: first, distances of distances

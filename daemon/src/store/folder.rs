@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{
     StoreError,
-    access::check_access,
+    access::{GivenBack, check_access},
     disk::{self, create_dir_all, rename, sync_folder},
     reserve::give_up,
 };
@@ -25,6 +25,8 @@ const VERSION_LEAST: u32 = 1;
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    // Before anybody else may have it.
+    _given_back: GivenBack,
     _lock: File,
 }
 
@@ -39,6 +41,8 @@ impl Folder {
         }
         check_access(path)?;
         let lock = take_lock(path)?;
+        let folder =
+            Self { path: path.to_owned(), _given_back: GivenBack(path.to_owned()), _lock: lock };
         if !check_version(path)? {
             let version = format!("{VERSION}\n");
             replace(&path.join("VERSION"), version.as_bytes()).map_err(unusable)?;
@@ -47,7 +51,7 @@ impl Folder {
             create_dir_all(path.join(folder)).map_err(unusable)?;
         }
         sync_folder(path).map_err(unusable)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(folder)
     }
 
     /// Where it stands.

@@ -5,8 +5,8 @@
 //! - There is one such table, and the writer has it: of two requests that bring the same sample, one brings it.
 //! - What segments hold is known before a sample is judged that they could hold: those that end before it are never
 //!   looked at, and the index of each of the others is read once.
-//! - What samples came to counts as long as it is there: where raw segments begin, those of coarser tiers say what was
-//!   here before. Sent again, it would be counted again.
+//! - What samples came to counts as long as it is there: where raw segments begin, and up to where one ends that cannot
+//!   be read whole, those of coarser tiers say what was here before. Sent again, it would be counted again.
 //! - What was not written was never noted.
 
 use std::sync::{Arc, atomic::Ordering};
@@ -36,7 +36,7 @@ pub(super) struct Latest {
     unread: Vec<(i64, u64)>,
     /// The same of coarser tiers.
     coarse: Vec<(i64, u64)>,
-    /// Before this instant raw segments may have been deleted.
+    /// Before this instant raw segments may have been deleted, or damaged.
     coarse_below_ms: i64,
 }
 
@@ -47,9 +47,11 @@ impl Latest {
         segments: impl Iterator<Item = &'a Arc<SegmentFacts>>,
     ) -> Self {
         let (raw, coarse): (Vec<_>, Vec<_>) = segments.partition(|facts| facts.tier == Tier::Raw);
-        // Deleted ones were of this day at most: the oldest go first.
-        let oldest_day = raw.iter().map(|facts| facts.span).min();
-        let coarse_below_ms = oldest_day.map_or(i64::MAX, |day| (day + 1).saturating_mul(DAY_MS));
+        // Deleted ones that coarser tiers know of were of this day at most: of those that are folded the oldest go first,
+        // and before all others.
+        let oldest_day = raw.iter().filter(|facts| facts.folded).map(|facts| facts.span).min();
+        let coarse_below_ms =
+            oldest_day.map_or(i64::MAX, |day| day.saturating_add(1).saturating_mul(DAY_MS));
         let [unread, coarse] = [raw, coarse].map(|segments| {
             let mut ends: Vec<_> =
                 segments.into_iter().map(|facts| (facts.last_ms, facts.id)).collect();
@@ -103,27 +105,35 @@ impl Latest {
         }
     }
 
-    /// Takes in what the index of a segment says; whether it is there.
+    /// Takes in what the index of a segment says; whether it is there, and whole.
     fn read(&mut self, shared: &Shared, id: u64) -> bool {
-        shared.writer_beat_ms.store(now_ms(), Ordering::Relaxed);
         // It may have been settled meanwhile, or be gone.
         while let Some(facts) = shared.segment_now(id) {
+            shared.writer_beat_ms.store(now_ms(), Ordering::Relaxed);
             let path = facts.path(&shared.segment_folder());
             // No sample is ever judged by a number that was not given.
             let given = shared.catalog.len();
+            let mut damaged = 0u64;
             let read = Segment::open(&path, facts.id).and_then(|segment| {
-                segment.each_entry(|entry| {
-                    if (entry.series.0 as usize) < given {
+                segment.each_page(|page| {
+                    damaged += u64::from(!page.whole);
+                    for entry in page.entries.iter().filter(|of| (of.series.0 as usize) < given) {
                         note_latest(&mut self.by_series, entry.series, segment.span(entry).1);
                     }
                 })
             });
-            let Err(error) = read else { return true };
-            if shared.segment_now(id).is_some_and(|now| now.id == facts.id) {
-                // A sample that stands there may be stored once more; no answer shows it twice.
+            if let Err(error) = read {
+                if shared.segment_now(id).is_none_or(|now| now.id != facts.id) {
+                    continue;
+                }
                 tracing::error!(error = chain(&error), "store cannot read the index of a segment");
-                return true;
+                return false;
             }
+            if damaged > 0 {
+                let path = path.display();
+                tracing::error!(%path, damaged, "store cannot read some pages of a segment's index");
+            }
+            return damaged == 0;
         }
         false
     }
@@ -136,4 +146,23 @@ pub(super) fn note_latest(by_series: &mut Vec<i64>, id: SeriesId, at_ms: i64) {
         by_series.resize(index + 1, NEVER);
     }
     by_series[index] = by_series[index].max(at_ms);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coarser_tiers_are_asked_up_to_the_oldest_day_that_they_may_know_more_of() {
+        let segment = |span, folded| {
+            Arc::new(SegmentFacts { folded, ..SegmentFacts::empty(1, Tier::Raw, span) })
+        };
+        let below_ms =
+            |raw: &[_]| Latest::new(Vec::new(), raw.iter()).coarse_below_ms.div_euclid(DAY_MS);
+        assert_eq!(below_ms(&[segment(7, true), segment(8, true)]), 8);
+        // One that is nowhere else stays when folded ones of later days go.
+        assert_eq!(below_ms(&[segment(5, false), segment(8, true)]), 9);
+        assert_eq!(below_ms(&[segment(5, false)]), i64::MAX / DAY_MS);
+        assert_eq!(below_ms(&[segment(i64::MAX, true)]), i64::MAX / DAY_MS);
+    }
 }

@@ -13,6 +13,7 @@ use super::{
     StoreError,
     asked::Asked,
     heads::Chunk,
+    index::Index,
     points::Points,
     rollup::{Rollup, interval_of},
     segment::{Entry, Place, SegmentFacts},
@@ -170,9 +171,9 @@ impl<'a> Merge<'a> {
             return Ok(());
         }
         let Some(segment) = self.segment(number)? else { return Ok(()) };
-        let mut index = segment.index();
+        let mut index = Index::default();
         for (id, asked) in wanted {
-            let (entries, damaged) = index.find(id)?;
+            let (entries, damaged) = index.find(&segment, id)?;
             self.found.partial |= damaged;
             for entry in entries {
                 let (first_ms, last_ms) = segment.span(&entry);

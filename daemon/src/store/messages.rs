@@ -153,8 +153,9 @@ pub struct SeriesAnswer {
     pub resolution_ms: i64,
     /// From when on percentiles are known that were asked for; none if from the first point on.
     pub p95_from_ms: Option<i64>,
-    /// Where it begins here, if the question begins earlier: nothing older of it is stored, nor said to be missing. The
-    /// end of the question, if nothing is there at all.
+    /// From when on what is here is all there is, if the question begins earlier: where it begins, or what is recorded of
+    /// its being missing; where its collector begins, if that was there just before. The end of the question, if nothing is
+    /// there at all.
     pub begins_ms: Option<i64>,
     /// Oldest first.
     pub points: Vec<Point>,

@@ -5,7 +5,7 @@
 //! Reading is strict: what is damaged is an error that names its segment.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -21,6 +21,9 @@ use super::{
     tier::Tier,
 };
 use crate::series::{Catalog, Kind, Series, SeriesId};
+
+/// So many segments that are long gone are still named, the newest of them.
+const REPLACED_MOST: usize = 4096;
 
 /// Something that a segment should have and has not.
 pub(super) type Broken = (u64, StoreError);
@@ -61,12 +64,15 @@ impl Sources {
 
     /// What the new segment says of itself: the series and ends of all.
     pub(super) fn table(&self, shared: &Shared) -> Table {
+        let numbers = u32::try_from(shared.catalog.len()).unwrap_or(u32::MAX);
         let mut series = BTreeMap::new();
         let mut ends: BTreeMap<_, StreamEnd> = BTreeMap::new();
         for table in &self.tables {
             let now =
                 |id, stated: &Arc<Series>| shared.catalog.get(id).unwrap_or_else(|| stated.clone());
-            series.extend(table.series.iter().map(|(id, stated)| (*id, now(*id, stated))));
+            // A number that was never given is not passed on.
+            let given = table.series.iter().filter(|(id, _)| id.0 < numbers);
+            series.extend(given.map(|(id, stated)| (*id, now(*id, stated))));
             for end in &table.streams {
                 let known = ends.entry((end.server.clone(), end.collector.clone()));
                 let known = known.or_insert_with(|| end.clone());
@@ -76,13 +82,22 @@ impl Sources {
             }
         }
         Table {
-            numbers: u32::try_from(shared.catalog.len()).unwrap_or(u32::MAX),
+            numbers,
             series: series.into_iter().collect(),
             streams: ends.into_values().collect(),
             // Whatever they hold too, this will.
             folds: self.tables.iter().flat_map(|table| table.folds.clone()).collect(),
             ..Table::default()
         }
+    }
+
+    /// What a segment in their place replaces: themselves, and what they have replaced before, since coarser segments may
+    /// still name that as what they were made of.
+    pub(super) fn replaces(&self) -> Vec<u64> {
+        let before = self.tables.iter().flat_map(|table| table.replaces.iter().copied());
+        let before: BTreeSet<u64> = before.collect();
+        let own = self.segments.iter().map(|segment| segment.facts().id);
+        own.chain(before.into_iter().rev().take(REPLACED_MOST)).collect()
     }
 
     /// The times of each piece of a family.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{
     StoreError,
     asked::{Asked, asked, check_percentiles},
-    gaps::{Stretch, UNEXPLAINED, shown_over, uncovered},
+    gaps::{DAMAGED, Stretch, UNEXPLAINED, shown_over, uncovered},
     messages::{Answer, Query, SeriesAnswer, Stat},
     points::up_to,
     shared::Shared,
@@ -63,8 +63,10 @@ fn attempt(shared: &Shared, query: &Query, now_ms: i64) -> Result<(Answer, bool)
         .partition(|(tier, _)| tier.is_none());
     let mut answers: Vec<SeriesAnswer> = Vec::new();
     let mut partial = sources.partial;
-    for (_, asked) in stay {
-        answers.push(finish(shared, &sources, asked, now_ms));
+    let stay: Vec<Asked> = stay.into_iter().map(|(_, asked)| asked).collect();
+    let previous = sources.previous(shared, &stay);
+    for (asked, before_ms) in stay.into_iter().zip(previous) {
+        answers.push(finish(shared, &mut sources, (asked, before_ms), now_ms));
     }
     if !moved.is_empty() {
         let mut moved: Vec<Asked> = moved
@@ -81,8 +83,9 @@ fn attempt(shared: &Shared, query: &Query, now_ms: i64) -> Result<(Answer, bool)
         }
         (gone, partial) = (gone | sources.gone, partial | sources.partial);
         let mut percentiles = percentiles.into_iter();
-        for asked in moved {
-            let mut answer = finish(shared, &sources, asked, now_ms);
+        let previous = sources.previous(shared, &moved);
+        for (asked, before_ms) in moved.into_iter().zip(previous) {
+            let mut answer = finish(shared, &mut sources, (asked, before_ms), now_ms);
             if let Some(of_raw) = percentiles.next() {
                 add_percentiles(&mut answer, of_raw);
             }
@@ -106,14 +109,20 @@ fn add_percentiles(answer: &mut SeriesAnswer, of_raw: Asked) {
     }
 }
 
-/// The answer of a series that everything has been fed to.
-fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> SeriesAnswer {
+/// The answer of a series that everything has been fed to, and that has its last sample from before at `before_ms`, if
+/// that is known or it had to be looked for.
+fn finish(
+    shared: &Shared,
+    sources: &mut Sources,
+    (asked, before_ms): (Asked, Option<i64>),
+    now_ms: i64,
+) -> SeriesAnswer {
     let Asked { id, series, tier, shape, points, .. } = asked;
     let nothing = Recent::default();
     let recent = sources.recent.get(&series.collector).unwrap_or(&nothing);
     let interval_ms = i64::from(series.interval_ms).max(1);
     let last_ms = points.last_ms();
-    let (first_ms, passed_ms) = (points.first_ms(), points.before_ms());
+    let first_ms = points.first_ms();
     let (first_interval_ms, last_interval_ms) = points.intervals_ms();
     let (points, holes) = points.finish();
     let mut holes: Vec<(i64, Option<i64>)> =
@@ -123,32 +132,27 @@ fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> Seri
     // Samples were looked at from three intervals before the first instant on. If
     // none stands there, the neighbour of the first one is further away.
     let first_or_end = first_ms.unwrap_or(end_ms);
-    let mut begins_ms = None;
-    let before_ms = passed_ms.max(recent.before_ms(id));
-    let before_ms = match first_or_end > shape.from_ms {
-        true => before_ms.or_else(|| sources.previous(shared, id)),
-        false => before_ms,
-    };
-    // Where nothing stands before, something may have stood that was damaged.
-    let begin = (shape.from_ms, Some(first_or_end));
-    let begin = before_ms.is_none().then_some(begin).filter(|(from, _)| *from < first_or_end);
+    let first_interval_ms = first_interval_ms.max(interval_ms);
+    // Where nothing stands before, or after, something may have stood that was damaged.
+    let (mut begin, mut end) = (None, None);
     if first_or_end > shape.from_ms {
         match before_ms {
-            Some(before)
-                if shape.is_hole(before, first_or_end, first_interval_ms.max(interval_ms)) =>
-            {
-                let to = first_ms.or_else(|| goes_on_after(before).then_some(end_ms));
-                holes.insert(0, (before.saturating_add(interval_ms), to));
+            Some(before) if shape.is_hole(before, first_or_end, first_interval_ms) => {
+                let from = before.saturating_add(interval_ms);
+                match first_ms {
+                    Some(first) => holes.insert(0, (from, Some(first))),
+                    None => end = Some((from, goes_on_after(before).then_some(end_ms))),
+                }
             }
             Some(_) => {}
-            None => begins_ms = Some(first_ms.unwrap_or(shape.to_ms)),
+            None => begin = Some((shape.from_ms, Some(first_or_end))),
         }
     }
     if let Some(last) = last_ms
         && shape.is_hole(last, end_ms, last_interval_ms)
     {
         let to = goes_on_after(last).then_some(end_ms);
-        holes.push((last.saturating_add(last_interval_ms), to));
+        end = Some((last.saturating_add(last_interval_ms), to));
     }
     let gap = |stretch: Stretch| Gap {
         server: series.server.clone(),
@@ -159,11 +163,22 @@ fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> Seri
     };
     let unexplained: Arc<str> = UNEXPLAINED.into();
     let shown = |gap: &&Stretch| gap.to_ms.is_none_or(|to_ms| shape.shows(gap.from_ms, to_ms));
-    let missing: Vec<_> = begin.into_iter().chain(holes.iter().copied()).collect();
-    let of_series = recent.gaps.iter().flat_map(|gap| shown_over(gap, &missing));
-    let mut gaps: Vec<Gap> = of_series.filter(|gap| shown(&gap)).map(gap).collect();
-    for hole in holes {
-        for (from_ms, to_ms) in uncovered(hole, &recent.gaps, 3 * interval_ms) {
+    let mut recorded: Vec<Stretch> = Vec::new();
+    for gap in &recent.gaps {
+        // What does not touch the series was damaged before it began or after it had ended.
+        let begin = begin.filter(|_| {
+            let least_ms = first_or_end.saturating_sub(3 * first_interval_ms);
+            gap.to_ms.is_none_or(|to_ms| to_ms >= least_ms)
+        });
+        let end =
+            end.filter(|(from_ms, _)| gap.from_ms <= from_ms.saturating_add(3 * last_interval_ms));
+        let missing: Vec<_> = begin.into_iter().chain(holes.iter().copied()).chain(end).collect();
+        recorded.extend(shown_over(gap, &missing));
+    }
+    recorded.sort_by_key(|gap| gap.from_ms);
+    let mut gaps: Vec<Gap> = recorded.iter().filter(shown).cloned().map(gap).collect();
+    for hole in holes.into_iter().chain(end) {
+        for (from_ms, to_ms) in uncovered(hole, &recorded, 3 * interval_ms) {
             if to_ms.is_none_or(|to| to > shape.from_ms) && from_ms < shape.to_ms {
                 if to_ms.is_some_and(|to_ms| !shape.shows(from_ms, to_ms)) {
                     continue;
@@ -175,9 +190,19 @@ fn finish(shared: &Shared, sources: &Sources, asked: Asked, now_ms: i64) -> Seri
     }
     gaps.sort_by_key(|gap| gap.from_ms);
     let least_ms = interval_ms.max(shape.step_ms.unwrap_or(0));
-    let begins_ms = begins_ms
-        .map(|at_ms| begin_of(at_ms, &gaps, interval_ms))
-        .filter(|at_ms| at_ms.saturating_sub(shape.from_ms) > least_ms);
+    let mut begins_ms = begin.map(|_| first_ms.unwrap_or(shape.to_ms));
+    let is_damage = |gap: &Stretch| *gap.reason == *DAMAGED && gap.from_ms < first_or_end;
+    // Others may still have what was damaged.
+    if begin.is_some() && !recorded.iter().any(is_damage) {
+        let at_ms = begin_of(first_or_end, &gaps, interval_ms);
+        let near = (at_ms, 3 * first_interval_ms);
+        begins_ms = match sources.collector_from(shared, (&series, tier), near) {
+            Some(from_ms) => Some(begin_of(from_ms.min(at_ms), &gaps, interval_ms)),
+            None if at_ms < first_or_end => Some(at_ms),
+            None => begins_ms,
+        };
+    }
+    let begins_ms = begins_ms.filter(|at_ms| at_ms.saturating_sub(shape.from_ms) > least_ms);
     let unit = if shape.rate { format!("{}/s", series.unit).into() } else { series.unit.clone() };
     SeriesAnswer {
         id,

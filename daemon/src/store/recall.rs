@@ -2,7 +2,8 @@
 //! lost is told from what comes too late.
 //!
 //! What is not sealed is looked at, and only so much of it as the repetition of whole frames needs; then [`Sealed`] looks
-//! into segments, so far. A sample that stands beyond that counts as late, though it is here.
+//! into the segments around. Of what stands beyond that, or cannot be read, nobody knows whether it is here: such a
+//! sample is never stored, and counts as late.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,7 +11,7 @@ use super::{
     coder::{Coder, Encoded},
     delta::{CHUNK_FRAMES, present_bits},
     heads::{Chunk, Stream},
-    sealed::Sealed,
+    sealed::{Sealed, Seen},
     shared::Shared,
 };
 use crate::series::{Sample, SeriesId};
@@ -62,22 +63,14 @@ impl Recall {
         }
         self.looked_at = encoded.len();
         self.asked += asked.len();
-        let mut found = Found { rows: Vec::new(), sealed: Vec::new(), is_whole: true };
+        let mut found = Found { rows: Vec::new(), sealed: Seen::default(), is_whole: true };
         for place in coders.iter().map(|coder| coder.place) {
             found.rows.extend(self.written.get(&(place, at_ms)).cloned());
             self.in_heads(shared, (place, at_ms), &mut found);
         }
-        let around = Sealed::around(shared, at_ms);
-        for id in asked.iter().map(|sample| sample.series).filter(|_| !around.is_empty()) {
-            if found.has(id) {
-                continue;
-            }
-            match self.sealed.has(shared, &around, (id, at_ms)) {
-                Some(true) => found.sealed.push(id),
-                Some(false) => (),
-                None => found.is_whole = false,
-            }
-        }
+        let ids = asked.iter().map(|sample| sample.series);
+        let unseen = ids.filter(|id| !found.is_in_heads(*id));
+        found.sealed = self.sealed.look(shared, at_ms, unseen);
         found
     }
 
@@ -106,16 +99,22 @@ impl Recall {
 #[derive(Debug)]
 pub(super) struct Found {
     rows: Vec<Row>,
-    /// Series that have a sample then in a segment.
-    sealed: Vec<SeriesId>,
-    /// Whether all there is was looked at.
-    pub(super) is_whole: bool,
+    sealed: Seen,
+    /// Whether all that is not sealed was looked at.
+    is_whole: bool,
 }
 
 impl Found {
-    /// Whether a series has a sample then.
-    pub(super) fn has(&self, id: SeriesId) -> bool {
-        self.rows.iter().any(|row| row.has(id)) || self.sealed.contains(&id)
+    /// Whether a series has a sample then; `None` if nobody knows.
+    pub(super) fn has(&self, id: SeriesId) -> Option<bool> {
+        if self.is_in_heads(id) || self.sealed.there.contains(&id) {
+            return Some(true);
+        }
+        (self.is_whole && !self.sealed.unsure.contains(&id)).then_some(false)
+    }
+
+    fn is_in_heads(&self, id: SeriesId) -> bool {
+        self.rows.iter().any(|row| row.has(id))
     }
 }
 

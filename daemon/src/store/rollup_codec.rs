@@ -60,11 +60,12 @@ pub(super) fn put_rollups(out: &mut Vec<u8>, kind: Kind, rollups: &[Rollup], eff
         put(&|rollup| rollup.last);
         return;
     }
-    for rate in [|rollup: &Rollup| rollup.min, |rollup: &Rollup| rollup.max] {
-        let rates: Vec<f64> = rollups.iter().map(rate).collect();
-        let is_decimal = decimals(&rates).is_some();
-        put(&|rollup| if is_decimal { rate(rollup) } else { shorter(rate(rollup)) });
-    }
+    // Both or none: the least stays the least.
+    let rates: Vec<f64> = rollups.iter().flat_map(|rollup| [rollup.min, rollup.max]).collect();
+    let are_decimals = decimals(&rates).is_some();
+    let told = |rate: f64| if are_decimals { rate } else { shorter(rate) };
+    put(&|rollup| told(rollup.min));
+    put(&|rollup| told(rollup.max));
     put(&|rollup| increase(rollup, scale));
     if is_plain {
         put(&|rollup| rollup.first);

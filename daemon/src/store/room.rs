@@ -22,7 +22,7 @@ use super::{
     log::log_path,
     retention::first_to_go,
     segment::SegmentFacts,
-    shared::{Shared, remove_if_there},
+    shared::{Shared, lock, remove_if_there},
 };
 
 /// Bytes that are planned by all together.
@@ -103,6 +103,11 @@ impl Shared {
     /// sealed for long would leave no room to seal it. An error if there is nothing left to delete.
     pub(super) fn make_room(&self) -> Result<(), StoreError> {
         let most = self.limits.max_bytes.saturating_sub(self.limits.headroom);
+        if self.total_bytes() <= most {
+            return Ok(());
+        }
+        // Two at once would delete for the same bytes.
+        let _turn = lock(&self.making_room);
         while self.total_bytes() > most {
             if self.lasting_bytes() > most {
                 return Err(StoreError::NoRoom { max_bytes: self.limits.max_bytes });

@@ -163,6 +163,11 @@ impl SegmentFacts {
         Self { id, tier, span, first_ms, last_ms, bytes, samples, folded, settled }
     }
 
+    /// Whether it is read where the coarsest tier that is read is `tier`: it holds something that no coarser one does.
+    pub(super) fn is_read_for(&self, tier: Tier) -> bool {
+        self.tier == tier || (self.tier < tier && !self.folded)
+    }
+
     /// Where it stands below the folder `segments`.
     pub(super) fn path(&self, segments: &Path) -> PathBuf {
         let name = format!("{:016x}.seg", self.id);

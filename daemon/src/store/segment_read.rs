@@ -127,15 +127,10 @@ impl Segment {
         table.ok_or_else(|| self.damaged("its table is damaged"))
     }
 
-    /// Its index, to be searched.
-    pub(super) fn index(&self) -> Index<'_> {
-        Index::new(self)
-    }
-
     /// Where the values of a series stand, oldest first, and whether part of the
-    /// index could not be read.
+    /// index could not be read. Whoever looks for more than one keeps an [`Index`].
     pub(super) fn find(&self, series: SeriesId) -> Result<(Vec<Entry>, bool), StoreError> {
-        self.index().find(series)
+        Index::default().find(self, series)
     }
 
     /// Times and values of an entry, as long as both are whole.

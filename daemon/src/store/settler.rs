@@ -179,15 +179,15 @@ impl Settler {
     fn try_write(&self, job: &Job, stop: &AtomicBool) -> Result<SegmentFacts, Failure> {
         let sources = Sources::open(&self.shared, job.sources())?;
         let families = families_of(&sources)?;
-        let (first, ids) = (&job.sources()[0], job.sources().iter().map(|facts| facts.id));
+        let first = &job.sources()[0];
         let mut table = sources.table(&self.shared);
         let (tier, folded) = match job {
             Job::Merge(_) => (first.tier, first.folded),
             Job::Fold(_) => (first.tier.coarser().unwrap_or(first.tier), false),
         };
         match job {
-            Job::Merge(_) => table.replaces = ids.collect(),
-            Job::Fold(_) => table.folds = ids.collect(),
+            Job::Merge(_) => table.replaces = sources.replaces(),
+            Job::Fold(of) => table.folds = of.iter().map(|facts| facts.id).collect(),
         }
         // What samples come to is as if it had been sealed beside them.
         let settled = first.tier != Tier::Raw || tier == Tier::Raw;

@@ -35,6 +35,8 @@ pub(super) struct Shared {
     logs: Mutex<BTreeMap<u64, u64>>,
     held: Mutex<Held>,
     segment_bytes: AtomicU64,
+    /// Whoever deletes to make room.
+    pub(super) making_room: Mutex<()>,
     /// What is being written, or about to be.
     pub(super) planned: Plans,
     /// Everything in the folder that is neither log nor segment, as last measured.
@@ -134,6 +136,7 @@ impl Shared {
             logs: Mutex::default(),
             held: Mutex::default(),
             segment_bytes: AtomicU64::new(segment_bytes),
+            making_room: Mutex::default(),
             planned: Plans::default(),
             other_bytes: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),

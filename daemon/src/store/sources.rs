@@ -3,10 +3,13 @@
 use std::{collections::HashMap, io::ErrorKind, sync::Arc};
 
 use super::{
-    StoreError, asked::Asked, gaps::Stretch, heads::Chunk, merge::Merge, segment::SegmentFacts,
-    segment_read::Segment, shared::Shared, tier::Tier,
+    StoreError, asked::Asked, gaps::Stretch, heads::Chunk, index::Index, merge::Merge,
+    segment::SegmentFacts, segment_read::Segment, shared::Shared, tier::Tier,
 };
-use crate::series::SeriesId;
+use crate::series::{Series, SeriesId};
+
+/// So many series of a collector say when there was something of it.
+const WITNESSES: usize = 16;
 
 /// What one collector, its lanes included, has to the question.
 #[derive(Default)]
@@ -27,6 +30,9 @@ impl Recent {
     }
 }
 
+/// First and last times of blocks.
+type Spans = Arc<[(i64, i64)]>;
+
 /// What there is to a question.
 pub(super) struct Sources {
     /// By collector.
@@ -35,6 +41,8 @@ pub(super) struct Sources {
     segments: Vec<Arc<SegmentFacts>>,
     /// Those that end before it, in the order of their last times.
     earlier: Vec<Arc<SegmentFacts>>,
+    /// What [`witness`] has said, by segment and collector.
+    witnessed: HashMap<(u64, Arc<str>), Spans>,
     from_ms: i64,
     to_ms: i64,
     /// Whether something could not be read.
@@ -69,7 +77,8 @@ impl Sources {
         drop(view);
         segments.sort_by_key(|facts| facts.first_ms);
         earlier.sort_by_key(|facts| facts.last_ms);
-        Self { recent, segments, earlier, from_ms, to_ms, partial: false, gone: false }
+        let (witnessed, partial, gone) = (HashMap::new(), false, false);
+        Self { recent, segments, earlier, witnessed, from_ms, to_ms, partial, gone }
     }
 
     /// Feeds everything there is to `asked`.
@@ -120,23 +129,91 @@ impl Sources {
         earliest
     }
 
-    /// Time of the last sample of a series in segments before those that were read.
-    pub(super) fn previous(&self, shared: &Shared, id: SeriesId) -> Option<i64> {
-        // What is in a coarser tier too is looked for there.
-        let mut earlier = self.earlier.iter().rev().filter(|facts| !facts.folded);
-        earlier.find_map(|facts| Some(Unopened(None).spans(shared, facts, id).last()?.1))
+    /// For each series that has nothing at the beginning of the question, the time of its last sample before that.
+    pub(super) fn previous(&self, shared: &Shared, asked: &[Asked]) -> Vec<Option<i64>> {
+        let before_ms = |asked: &Asked| {
+            let recent = self.recent.get(&asked.series.collector);
+            let in_heads = recent.and_then(|recent| recent.before_ms(asked.id));
+            asked.points.before_ms().max(in_heads)
+        };
+        let mut previous: Vec<_> = asked.iter().map(before_ms).collect();
+        for facts in self.earlier.iter().rev() {
+            let mut segment = Unopened(None);
+            for (asked, previous) in asked.iter().zip(&mut previous) {
+                if previous.is_none() && asked.is_late() && asked.is_told_by(facts) {
+                    let spans = segment.spans(shared, facts, asked.id);
+                    *previous = spans.last().map(|(_, last_ms)| *last_ms);
+                }
+            }
+        }
+        previous
+    }
+
+    /// Since when there is something of the collector of `series` in what is read of `tier`, if there was just before
+    /// `at_ms`, `patience_ms` at most: a series that begins there was not kept elsewhere, it is new. Nobody needs to know
+    /// how long before the question that was.
+    pub(super) fn collector_from(
+        &mut self,
+        shared: &Shared,
+        (series, tier): (&Series, Tier),
+        (at_ms, patience_ms): (i64, i64),
+    ) -> Option<i64> {
+        let before_ms = at_ms.saturating_sub(patience_ms);
+        let is_around = |(first_ms, last_ms): (i64, i64)| first_ms < at_ms && last_ms >= before_ms;
+        let mut spans = Vec::new();
+        if let Some(recent) = self.recent.get(&series.collector) {
+            spans.extend(recent.chunks.iter().map(|chunk| (chunk.first_ms, chunk.last_ms)));
+            spans.extend(recent.earlier.iter().map(|(last_ms, _)| (*last_ms, *last_ms)));
+        }
+        let from_ms = self.from_ms;
+        let is_whole =
+            |spans: &[(i64, i64)]| spans.iter().any(|(first_ms, _)| *first_ms <= from_ms);
+        let read = self.earlier.iter().rev().chain(&self.segments);
+        let mut read = read.filter(|facts| facts.is_read_for(tier));
+        let witnessed = &mut self.witnessed;
+        let mut witnessed = |facts: &Arc<SegmentFacts>| {
+            let key = (facts.id, series.collector.clone());
+            let spans = witnessed.entry(key).or_insert_with(|| witness(shared, facts, series));
+            spans.clone()
+        };
+        // What is not sealed is all there is since it begins.
+        if !is_whole(&spans) {
+            let around = read.clone().filter(|facts| is_around((facts.first_ms, facts.last_ms)));
+            spans.extend(around.flat_map(|facts| witnessed(facts).to_vec()));
+        }
+        if !spans.iter().any(|span| is_around(*span)) {
+            return None;
+        }
+        if !is_whole(&spans) {
+            let oldest = read.find_map(|facts| Some(witnessed(facts)).filter(|of| !of.is_empty()));
+            spans.extend(oldest.iter().flat_map(|of| of.iter().copied()));
+        }
+        spans.into_iter().map(|(first_ms, _)| first_ms).min()
     }
 }
 
-/// A segment that is opened when it is first looked into, and then stays so.
-struct Unopened(Option<Option<Segment>>);
+/// First and last times of what a few series of the collector of `series` have in a segment.
+fn witness(shared: &Shared, facts: &SegmentFacts, series: &Series) -> Spans {
+    let ids = shared.catalog.of_collector(&series.server, &series.collector);
+    // Some of each age: many may be gone, or have come later.
+    let few = ids.iter().step_by(ids.len().div_ceil(WITNESSES).max(1));
+    let mut segment = Unopened(None);
+    few.flat_map(|id| segment.spans(shared, facts, *id)).collect()
+}
+
+/// A segment that is opened when it is first looked into, and then stays so; none once it could not be read.
+struct Unopened(Option<Option<(Segment, Index)>>);
 
 impl Unopened {
     /// First and last times of what it has of a series. What cannot be read is told where it is read for its samples.
     fn spans(&mut self, shared: &Shared, facts: &SegmentFacts, id: SeriesId) -> Vec<(i64, i64)> {
-        let opened = self.0.get_or_insert_with(|| open(shared, facts).ok().flatten());
-        let Some(segment) = opened else { return Vec::new() };
-        let (entries, _) = segment.find(id).unwrap_or_default();
+        let searched = || Some((open(shared, facts).ok().flatten()?, Index::default()));
+        let opened = self.0.get_or_insert_with(searched);
+        let Some((segment, index)) = opened else { return Vec::new() };
+        let Ok((entries, _)) = index.find(segment, id) else {
+            *opened = None;
+            return Vec::new();
+        };
         entries.iter().map(|entry| segment.span(entry)).collect()
     }
 }

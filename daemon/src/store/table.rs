@@ -18,6 +18,9 @@ use super::{
 };
 use crate::series::{Kind, Labels, Series, SeriesId};
 
+/// Of so many things at most memory is taken before they are read.
+const AHEAD_MOST: usize = 4096;
+
 /// The table at the end of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Table {
@@ -28,7 +31,8 @@ pub(super) struct Table {
     pub(super) series: Vec<(SeriesId, Arc<Series>)>,
     /// Whose samples it holds.
     pub(super) streams: Vec<StreamEnd>,
-    /// Segments whose content it holds, and which are to go: it counts in their stead.
+    /// Segments whose content it holds, and which are to go: it counts in their stead. Those too that these had replaced,
+    /// which are long gone.
     pub(super) replaces: Vec<u64>,
     /// Segments of the finer tier whose content it holds too.
     pub(super) folds: Vec<u64>,
@@ -130,13 +134,13 @@ impl Table {
         let numbers = input.u32()?;
         let texts = read_texts(&mut input)?;
         let count = input.count()?;
-        let mut series = Vec::with_capacity(count);
+        let mut series = Vec::with_capacity(count.min(AHEAD_MOST));
         for _ in 0..count {
             let id = input.u32().filter(|id| *id < numbers)?;
             series.push((SeriesId(id), Arc::new(read_series(&mut input, &texts)?)));
         }
         let count = input.count()?;
-        let mut streams = Vec::with_capacity(count);
+        let mut streams = Vec::with_capacity(count.min(AHEAD_MOST));
         for _ in 0..count {
             streams.push(StreamEnd {
                 server: read_text(&mut input, &texts)?,
@@ -156,11 +160,14 @@ impl Table {
 
 fn read_texts(input: &mut Input<'_>) -> Option<Vec<Arc<str>>> {
     let count = input.count()?;
-    let mut texts: Vec<Arc<str>> = Vec::with_capacity(count);
+    let mut texts: Vec<Arc<str>> = Vec::with_capacity(count.min(AHEAD_MOST));
+    let mut left = PLACE_MAX as usize;
     for _ in 0..count {
         let shared = usize::try_from(input.u64()?).ok()?;
         let before = texts.last().map_or("", |text| text);
         let text = [before.get(..shared)?, input.text()?].concat();
+        // Of one long text many could be made that differ in a letter.
+        left = left.checked_sub(text.len())?;
         texts.push(text.into());
     }
     Some(texts)
@@ -172,7 +179,7 @@ fn read_series(input: &mut Input<'_>, texts: &[Arc<str>]) -> Option<Series> {
     let metric = read_text(input, texts)?;
     let unit = read_text(input, texts)?;
     let count = input.count()?;
-    let mut labels = Vec::with_capacity(count);
+    let mut labels = Vec::with_capacity(count.min(AHEAD_MOST));
     for _ in 0..count {
         labels.push((read_text(input, texts)?, read_text(input, texts)?));
     }

@@ -31,8 +31,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "The file is judged as a whole before anything is stored. What is there already is not stored \
-twice, nor counted twice where only minutes or hours of it are left. A running daemon takes samples that are newer than what their series have; a store that no daemon has takes \
-older ones too.
+twice. Where samples were deleted by age or size, or lost to damage, and their minutes or hours are left, they are left \
+out: they would count twice. A running daemon takes samples that are newer than what their series have; a store that \
+no daemon has takes older ones too.
 
 Examples:
   bartizan store import web-1.om --server web-1
@@ -222,8 +223,8 @@ fn told(outcome: &Outcome, all: u64, series: usize, seal: bool) -> String {
     let counted = match counted {
         0 => String::new(),
         _ => format!(
-            ", {counted} left out: these were deleted by age or size, and the minutes or hours that are kept of them would \
-             count them twice"
+            ", {counted} left out: of their minutes or hours samples were deleted by age or size, or lost to damage, \
+             and what is kept of those would count them twice"
         ),
     };
     let sealed = if seal { "; sealed" } else { "" };

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::*;
+use super::{super::gaps::DAMAGED, *};
 use crate::series::{Gap, PRESUMED_INTERVAL_MS, Rate};
 
 #[test]
@@ -122,12 +122,13 @@ fn an_answer_says_where_each_series_begins_here() {
         begins.map(|begins_ms| begins_ms.map(|ms| (ms - START_MS) / 1000)).collect()
     };
     for _ in 0..2 {
-        assert_eq!(begins(&store, -60, 300), [Some(0), Some(100)]);
-        assert_eq!(begins(&store, 50, 300), [None, Some(100)]);
-        assert_eq!(begins(&store, 0, 60), [None, Some(60)], "nothing yet");
+        assert_eq!(begins(&store, -60, 300), [Some(0), Some(0)], "b is new, its collector is not");
+        assert_eq!(begins(&store, 50, 300), [None, None]);
+        assert_eq!(begins(&store, 0, 60), [None, None], "nothing yet");
+        assert_eq!(begins(&store, -60, -10), [Some(-10), Some(-10)], "nobody knows");
         assert_eq!(begins(&store, 100, 300), [None, None]);
         assert_eq!(begins(&store, 210, 300), [None, None], "a hole has something before it");
-        assert_eq!(begins(&store, 90, 99), [None, Some(99)], "others of its collector are older");
+        assert_eq!(begins(&store, 90, 99), [None, None]);
         store.seal();
     }
     let gap = Gap {
@@ -138,7 +139,101 @@ fn an_answer_says_where_each_series_begins_here() {
         reason: "plugin host was killed".into(),
     };
     store.try_write(&Batch { frames: Vec::new(), gaps: vec![gap] }).unwrap();
-    assert_eq!(begins(&store, -60, 300), [Some(-30), Some(100)], "a recorded hole is known too");
+    assert_eq!(begins(&store, -60, 300), [Some(-30), Some(-30)], "a recorded hole is known too");
+    // What comes after a silence that nobody has explained may have been kept elsewhere.
+    let c = store.series("load", "c");
+    store.write((260..300).map(|row| frame(START_MS + row * 1000, &[(c, 3.0)])).collect());
+    for _ in 0..2 {
+        assert_eq!(begins(&store, 150, 300), [None, None, Some(260)]);
+        store.seal();
+    }
+}
+
+#[test]
+fn a_hole_at_the_beginning_is_one_in_a_week_that_is_over_too() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let (load, users) = (store.series("load", ""), store.series("users", ""));
+    store.write(rows(load, 0..600));
+    store.seal();
+    // Ten hours into the next day, which begins after 23 hours.
+    let (day, back) = (23 * 3600, 33 * 3600);
+    let both = |row: i64| frame(START_MS + row * 1000, &[(load, 1.0), (users, 2.0)]);
+    store.write(rows(load, back..back + 300));
+    store.write((back + 300..back + 900).map(both).collect());
+    for _ in 0..2 {
+        for points in [None, Some(24 * 60)] {
+            let (from_ms, to_ms) = (START_MS + day * 1000, START_MS + (day + 86_400) * 1000);
+            let ask = |metric| {
+                store.ask(&Query { from_ms, to_ms, points, ..everything(metric) }).series.remove(0)
+            };
+            let answer = ask("load");
+            let gaps: Vec<_> = answer.gaps.iter().map(|gap| (gap.from_ms, gap.to_ms)).collect();
+            let missing = (START_MS + 600_000, Some(START_MS + back * 1000));
+            assert_eq!((answer.begins_ms, gaps[0]), (None, missing));
+            assert_eq!(ask("users").begins_ms, None, "it is new, and its collector older");
+        }
+        store.seal();
+        store.settle();
+    }
+    assert!(store.segments(Tier::Hour) > 0);
+}
+
+#[test]
+fn a_damage_of_its_collector_is_shown_by_a_series_that_it_touches() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    // From a hundred seconds to two hundred everything is lost.
+    let lives = [
+        ("begun", 200..300),
+        ("ended", 0..100),
+        ("holed", 0..300),
+        ("new", 240..300),
+        ("old", 0..50),
+    ];
+    let ids = lives.clone().map(|(label, _)| store.series("load", label));
+    let row = |row: i64| {
+        let alive = ids.iter().zip(&lives).filter(|(_, (_, life))| life.contains(&row));
+        let samples: Vec<_> = alive.map(|(id, _)| (*id, 1.0)).collect();
+        frame(START_MS + row * 1000, &samples)
+    };
+    store.write((0..100).chain(200..300).map(row).collect());
+    let gap = Gap {
+        server: "web-1".into(),
+        collector: "test".into(),
+        from_ms: START_MS + 100_000,
+        to_ms: Some(START_MS + 200_000),
+        reason: DAMAGED.into(),
+    };
+    store.try_write(&Batch { frames: Vec::new(), gaps: vec![gap] }).unwrap();
+    let (from_ms, to_ms) = (START_MS - 60_000, START_MS + 300_000);
+    let second = |ms: i64| (ms - START_MS) / 1000;
+    for _ in 0..2 {
+        let answer = store.ask(&Query { from_ms, to_ms, ..everything("load") });
+        let told: Vec<_> = answer
+            .series
+            .iter()
+            .map(|one| {
+                let gaps = one.gaps.iter().map(|gap| {
+                    (second(gap.from_ms), gap.to_ms.map(second), *gap.reason == *DAMAGED)
+                });
+                (one.begins_ms.map(second), gaps.collect::<Vec<_>>())
+            })
+            .collect();
+        let lost = (100, Some(200), true);
+        assert_eq!(
+            told,
+            [
+                (Some(200), vec![lost]),
+                (Some(0), vec![lost, (200, Some(300), false)]),
+                (Some(0), vec![lost]),
+                (Some(0), vec![]),
+                (Some(0), vec![(50, Some(300), false)]),
+            ],
+            "others are asked for what was lost, and for nothing that there never was"
+        );
+        store.seal();
+    }
 }
 
 #[test]

@@ -277,3 +277,40 @@ fn what_only_minutes_or_hours_still_have_is_not_counted_again() {
         all.iter().map(|(number, at_ms, value)| (*number, at_ms + 7_200_000, *value)).collect();
     assert_eq!(import(&later), Imported { stored: 2000, known: 0, counted: 0 });
 }
+
+#[test]
+fn hours_without_minutes_take_what_is_new_as_long_as_their_samples_are_there() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let id = store.series("load", "");
+    let all: Vec<_> = (0..2000i64).map(|row| (0, START_MS + row * 2000, row as f64)).collect();
+    for some in [&all[..1000], &all[1000..]] {
+        store.write(some.iter().map(|(_, at, value)| frame(*at, &[(id, *value)])).collect());
+        store.seal();
+    }
+    store.settle();
+    let minutes_gone = Retention { minute: Duration::from_secs(1), ..Retention::default() };
+    store.store.keeper.expire(&minutes_gone, START_MS + 5_000_000).unwrap();
+    assert_eq!((store.segments(Tier::Raw), store.segments(Tier::Minute)), (1, 0));
+    let hours = counts(&store, Tier::Hour);
+    drop(store);
+    let mut more = all.clone();
+    for new in 1..3u64 {
+        more.push((0, START_MS + 500 + new as i64 * 60_000, 1.0));
+        let mut store = closed(folder.path());
+        let imported = store.import(&[series("load", "")], &mut more.clone()).unwrap();
+        assert_eq!(imported, Imported { stored: 1, known: 1999 + new, counted: 0 });
+        store.seal().unwrap();
+        store.finish().unwrap();
+        let grown = counts(&open(folder.path()), Tier::Hour);
+        assert_eq!(grown[0].1, hours[0].1 + new);
+    }
+    // Some of the samples go too.
+    let mut store = open(folder.path());
+    let raw = Retention { raw: Duration::from_secs(1), ..Retention::default() };
+    store.store.keeper.expire(&raw, crate::series::now_ms()).unwrap();
+    assert_eq!(store.segments(Tier::Raw), 0);
+    drop(store);
+    let imported = closed(folder.path()).import(&[series("load", "")], &mut more).unwrap();
+    assert_eq!(imported, Imported { stored: 0, known: 0, counted: 2002 });
+}

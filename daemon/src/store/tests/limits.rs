@@ -170,13 +170,13 @@ fn what_is_settled_and_what_is_sealed_at_the_same_time_see_each_other() {
     while shared.total_bytes() < most(&store) - (500 << 10) {
         add(&mut store);
     }
-    // The first day is settled, which takes its time; the one after goes on meanwhile.
+    // The first day is settled, which takes until the disk is healed; the one after goes on meanwhile.
     watch.fault(Fault {
         call: Call::Sync,
         path: Box::leak(format!("raw/{}/", START_MS.div_euclid(24 * 3_600_000)).into_boxed_str()),
         after: 0,
         times: 1,
-        how: How::Takes(Duration::from_secs(4)),
+        how: How::Takes(Duration::from_secs(300)),
     });
     let mut settler =
         Settler::new(shared.clone(), store.store.keeper.store(), Retention::default());
@@ -196,6 +196,7 @@ fn what_is_settled_and_what_is_sealed_at_the_same_time_see_each_other() {
     let grown = shared.other_bytes.load(Ordering::Relaxed).saturating_sub(before);
     assert!(largest <= most(&store) + grown, "{largest} of {} bytes", most(&store));
     assert!(largest > most(&store) - (500 << 10), "{largest} bytes: the room is used");
+    watch.heal();
     settling.join().unwrap();
     assert!(store.segments(Tier::Raw) > 0);
     store.settle();

@@ -1,6 +1,6 @@
 //! Repairs of segments: minutes are made again of what is finer, and what is lost is told with its reason.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::atomic::Ordering};
 
 use tempfile::TempDir;
 
@@ -49,25 +49,45 @@ fn all_by_minute(path: &Path) -> BTreeMap<&'static str, Told> {
 
 const METRICS: [&str; 3] = ["load", "bytes_total", "users"];
 
-/// Three thousand seconds of three series, in two pairs of segments, or in one that was settled.
-fn furnished(settled: bool) -> TempDir {
+/// Three thousand seconds of three series, in two pairs of segments; in one that was settled; or in one that was merged of
+/// eight that had been.
+fn furnished(settled: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
     let mut store = open(folder.path());
     let ids = METRICS.map(|metric| store.series(metric, ""));
-    for half in [0..1510i64, 1510..3000] {
+    let parts = if settled > 1 { 16 } else { 2 };
+    let end_of = |part: i64| part * 3000 / parts + if part < parts { 10 } else { 0 };
+    for part in 0..parts {
+        let rows = if part == 0 { 0 } else { end_of(part) }..end_of(part + 1);
         let row = |row: i64| {
             let values = [row as f64 / 7.0, (row * 13) as f64, (row % 60) as f64];
             frame(START_MS + row * 1000, &[0, 1, 2].map(|at| (ids[at], values[at])))
         };
-        store.write(half.map(row).collect());
+        store.write(rows.map(row).collect());
         store.seal();
+        if settled > 1 && part % 2 == 1 {
+            merge(&store);
+        }
     }
-    if settled {
+    if settled == 1 {
         store.settle();
     }
+    let segments = if settled > 0 { 1 } else { 2 };
+    assert_eq!((store.segments(Tier::Raw), store.segments(Tier::Minute)), (segments, segments));
     store.store.keeper.index().unwrap();
     drop(store);
     folder
+}
+
+/// Merges what can be, on the day after: the week is not over yet.
+fn merge(store: &Opened) {
+    let Store { shared, keeper, .. } = &store.store;
+    let day = START_MS.div_euclid(24 * 3_600_000);
+    shared.sealed_below.store(day + 1, Ordering::Relaxed);
+    let long = Duration::from_secs(100 * 365 * 24 * 3600);
+    let retention = Retention { minute: long, ..Retention::default() };
+    let mut settler = Settler::new(shared.clone(), keeper.store(), retention);
+    while settler.step(true, &AtomicBool::new(false)).unwrap() {}
 }
 
 /// Both tell the same, but for the noise that adding decimals in another order leaves.
@@ -112,7 +132,7 @@ fn damage(file: &Path, random: &mut fastrand::Rng) {
 #[test]
 fn minutes_are_made_again_of_the_samples_that_are_there() {
     let mut random = fastrand::Rng::with_seed(23);
-    for settled in [false, true] {
+    for settled in [0, 1, 2] {
         let folder = furnished(settled);
         let whole = all_by_minute(folder.path());
         for round in 0..if std::env::var_os("BARTIZAN_LONG").is_some() { 300 } else { 8 } {
@@ -139,7 +159,7 @@ fn minutes_are_made_again_of_the_samples_that_are_there() {
 #[test]
 fn what_is_lost_has_the_reason_that_it_was_damaged_and_the_others_have_none() {
     for (tier, most_ms) in [(Tier::Raw, 1_510_000), (Tier::Minute, 1_560_000)] {
-        let folder = furnished(false);
+        let folder = furnished(0);
         if tier == Tier::Minute {
             // Of these minutes no samples are left.
             let mut store = open(folder.path());
@@ -190,5 +210,44 @@ fn what_is_lost_has_the_reason_that_it_was_damaged_and_the_others_have_none() {
             assert_eq!(gaps.len(), 1, "{metric}: {gaps:?}");
             assert_eq!(gaps[0].2, DAMAGED);
         }
+    }
+}
+
+#[test]
+fn who_came_after_a_damage_or_was_gone_before_it_has_lost_nothing() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let lives = [("load", 0..3000i64), ("new", 1700..3000), ("old", 0..1300)];
+    let ids = lives.clone().map(|(metric, _)| store.series(metric, ""));
+    for half in [0..1510i64, 1510..3000] {
+        let row = |row: i64| {
+            let alive = ids.iter().zip(&lives).filter(|(_, (_, life))| life.contains(&row));
+            let samples: Vec<_> = alive.map(|(id, _)| (*id, row as f64 / 7.0)).collect();
+            frame(START_MS + row * 1000, &samples)
+        };
+        store.write(half.map(row).collect());
+        store.seal();
+    }
+    drop(store);
+    for (first, spared) in of_tier(folder.path(), Tier::Raw).iter().zip(["new", "old"]) {
+        let length = fs::metadata(first).unwrap().len() as usize;
+        let mut hurt = 0;
+        // Columns alone: of what a footer knew nobody can say when it was.
+        for at in (40..length * 6 / 10).step_by(length / 12) {
+            let damaged = copy(folder.path());
+            let file = damaged.path().join(first.strip_prefix(folder.path()).unwrap());
+            let mut bytes = fs::read(&file).unwrap();
+            bytes[at] ^= 1;
+            fs::write(&file, bytes).unwrap();
+            assert!(upkeep::repair(damaged.path()).unwrap().repaired);
+            let store = open(damaged.path());
+            let is_damaged = |metric: &str| {
+                let (_, gaps) = told(&store.ask(&everything(metric)));
+                gaps.iter().any(|(.., reason)| reason == DAMAGED)
+            };
+            hurt += usize::from(is_damaged("load"));
+            assert!(!is_damaged(spared), "byte {at}, {spared}");
+        }
+        assert!(hurt > 0, "none was hurt beside {spared}");
     }
 }

@@ -16,6 +16,7 @@ mod power;
 mod properties;
 mod recovery;
 mod running;
+mod sealed;
 mod settling;
 mod syncing;
 mod tailing;

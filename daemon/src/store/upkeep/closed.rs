@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs::File,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -17,10 +17,9 @@ use super::{
         sizes::pieces,
         writer::Origin,
     },
-    covered::{Counted, Covered},
+    covered::Counted,
     dump::{Dump, Dumped, Selection, TakeSamples},
     inventory::Inventory,
-    restore::give_to,
 };
 use crate::{
     config::StoreConfig,
@@ -49,7 +48,7 @@ pub struct Imported {
     pub stored: u64,
     /// Samples of which there is one of the same time already.
     pub known: u64,
-    /// Samples that retention has deleted, but not the minutes or hours that have counted them, where they would count
+    /// Samples that were deleted or lost, but not the minutes or hours that have counted them, where they would count
     /// twice.
     pub counted: u64,
 }
@@ -131,10 +130,7 @@ impl ClosedStore {
             synced.map_err(StoreError::file("sync log", path))?;
         }
         self.store.keeper.index()?;
-        self.store.keeper.checkpoint()?;
-        // Whoever is root leaves nothing behind that the daemon may not touch.
-        let path = &self.store.shared.path;
-        give_to(path, fs::metadata(path).ok().as_ref())
+        self.store.keeper.checkpoint()
     }
 
     /// The store's own numbers of the series that samples name.
@@ -192,16 +188,14 @@ impl ClosedStore {
         ids: &HashMap<u32, SeriesId>,
         samples: &mut Vec<Incoming>,
     ) -> Result<(), StoreError> {
-        let (Some((_, from_ms, _)), Some((_, last_ms, _))) = (samples.first(), samples.last())
-        else {
-            return Ok(());
-        };
-        let covered = Covered::within(&self.store.shared, *from_ms, *last_ms)?;
-        let mut counted: HashMap<u32, Counted> = HashMap::new();
-        samples.retain(|(number, at_ms, _)| {
-            let Some(id) = ids.get(number) else { return true };
-            !counted.entry(*number).or_insert_with(|| covered.of(*id)).has(*at_ms)
-        });
+        let whose = |number: &u32| ids.get(number).copied();
+        let asked: Vec<_> = samples
+            .iter()
+            .filter_map(|(number, at_ms, _)| Some((whose(number)?, *at_ms)))
+            .collect();
+        let counted = Counted::of(&self.store.shared, &asked)?;
+        samples
+            .retain(|(number, at_ms, _)| whose(number).is_none_or(|id| !counted.has(id, *at_ms)));
         Ok(())
     }
 

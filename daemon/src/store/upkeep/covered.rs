@@ -1,11 +1,15 @@
 //! Samples that are gone and have been counted by the minute or by the hour: stored again, they would count twice.
 //!
-//! Retention deletes samples before what they came to. Where a minute counts more values than there are samples sealed in
-//! it, some of them are gone, and which of them nobody knows: of that minute nothing more is taken in. Hours are to
-//! minutes as minutes are to samples.
+//! Retention deletes samples before what they came to, and damage may cost them alone. Where a minute counts more values
+//! than there are samples sealed in it, some of them are gone, and which of them nobody knows: of that minute nothing more
+//! is taken in. Of an hour nothing is, unless all that it counts is there in minutes, or in samples.
+//!
+//! # Invariants
+//!
+//! - Each segment is opened once, one at a time; memory holds the minutes and hours of the samples that are asked about.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -20,29 +24,40 @@ use super::super::{
 };
 use crate::{logging::chain, series::SeriesId};
 
-/// Segments of one stretch of time, open, and what of it is counted.
-pub(super) struct Covered {
-    /// Those of each tier that the next coarser one has counted; of the coarsest, all.
-    tiers: [Vec<(Arc<SegmentFacts>, Segment)>; Tier::ALL.len()],
+/// A minute or an hour of a series, by its beginning.
+type Step = (SeriesId, Tier, i64);
+
+/// What is known of the minutes and hours of some samples.
+#[derive(Debug, Default)]
+pub(super) struct Counted(HashMap<Step, Balance>);
+
+/// What a minute or an hour counts, and what there is of that.
+#[derive(Debug, Clone, Copy, Default)]
+struct Balance {
+    counted: i64,
+    /// In minutes that were counted by the hour.
+    in_minutes: i64,
+    /// In samples that were counted too.
+    in_samples: i64,
 }
 
-/// Minutes and hours of one series, by their beginnings.
-#[derive(Debug, Default)]
-pub(super) struct Counted(HashSet<(Tier, i64)>);
-
-impl Counted {
-    /// Whether a sample of this time may have been counted.
-    pub(super) fn has(&self, at_ms: i64) -> bool {
-        let steps = [Tier::Minute, Tier::Hour].map(|tier| (tier, begin_of(tier, at_ms)));
-        steps.iter().any(|step| self.0.contains(step))
+impl Balance {
+    fn is_more_than_there_is(&self) -> bool {
+        self.counted > self.in_minutes.max(self.in_samples)
     }
 }
 
-impl Covered {
-    /// What reaches into the hours from that of `from_ms` to that of `to_ms`.
-    pub(super) fn within(shared: &Shared, from_ms: i64, to_ms: i64) -> Result<Self, StoreError> {
-        let (from_ms, hour_ms) = (begin_of(Tier::Hour, from_ms), 3_600_000);
-        let to_ms = begin_of(Tier::Hour, to_ms).saturating_add(hour_ms);
+impl Counted {
+    /// Looks for what counts these samples: their series and times.
+    pub(super) fn of(shared: &Shared, samples: &[(SeriesId, i64)]) -> Result<Self, StoreError> {
+        let steps = samples.iter().flat_map(|(id, at_ms)| steps_of(*id, *at_ms));
+        let mut counted = Self(steps.map(|step| (step, Balance::default())).collect());
+        let times = || samples.iter().map(|(_, at_ms)| *at_ms);
+        let Some((first_ms, last_ms)) = times().min().zip(times().max()) else {
+            return Ok(counted);
+        };
+        let (from_ms, hour_ms) = (begin_of(Tier::Hour, first_ms), 3_600_000);
+        let to_ms = begin_of(Tier::Hour, last_ms).saturating_add(hour_ms);
         let reaches: Vec<_> = {
             let view = shared.view();
             let within = |facts: &&Arc<SegmentFacts>| {
@@ -51,71 +66,90 @@ impl Covered {
             };
             view.segments.values().filter(within).cloned().collect()
         };
-        let mut tiers: [Vec<_>; Tier::ALL.len()] = Default::default();
-        let has_coarse = reaches.iter().any(|facts| facts.tier != Tier::Raw);
-        for facts in reaches.into_iter().filter(|_| has_coarse) {
-            match open(shared, &facts) {
-                Ok(Some(segment)) => tiers[facts.tier as usize].push((facts, segment)),
-                Ok(None) => (),
-                Err(error @ StoreError::Damaged { .. }) => left_out(&error),
-                Err(error) => return Err(error),
+        let mut ids: BTreeSet<SeriesId> = samples.iter().map(|(id, _)| *id).collect();
+        for tier in [Tier::Hour, Tier::Minute, Tier::Raw] {
+            if tier == Tier::Raw {
+                // Mostly there is nothing to be looked for.
+                let missing = counted.0.iter().filter(|(_, step)| step.is_more_than_there_is());
+                ids = missing.map(|((id, _, _), _)| *id).collect();
+            }
+            for facts in reaches.iter().filter(|facts| facts.tier == tier && !ids.is_empty()) {
+                match open(shared, facts) {
+                    Ok(Some(segment)) => counted.look_into(&segment, facts, &ids),
+                    Ok(None) => (),
+                    Err(error @ StoreError::Damaged { .. }) => left_out(&error),
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(Self { tiers })
+        Ok(counted)
     }
 
-    /// Where more of a series is counted than is there to be counted.
-    pub(super) fn of(&self, id: SeriesId) -> Counted {
-        let mut balance: HashMap<(Tier, i64), i64> = HashMap::new();
-        for tier in [Tier::Hour, Tier::Minute] {
-            self.each(tier, id, |segment, facts, entry, times| {
-                let fields = Fields { spread: false, ends: false };
-                for rollup in segment.rollups(entry, times, fields)? {
-                    let count = i64::try_from(rollup.count).unwrap_or(i64::MAX);
-                    *balance.entry((tier, rollup.start_ms)).or_default() += count;
-                    if tier == Tier::Minute && facts.folded {
-                        let hour = (Tier::Hour, begin_of(Tier::Hour, rollup.start_ms));
-                        *balance.entry(hour).or_default() -= count;
-                    }
-                }
-                Ok(())
-            });
-        }
-        if balance.values().any(|more| *more > 0) {
-            self.each(Tier::Raw, id, |segment, facts, entry, times| {
-                let samples = segment.values(entry, times)?;
-                // A rollup counts numbers.
-                for (at_ms, _) in
-                    samples.iter().filter(|(_, value)| facts.folded && !value.is_nan())
-                {
-                    *balance.entry((Tier::Minute, begin_of(Tier::Minute, *at_ms))).or_default() -=
-                        1;
-                }
-                Ok(())
-            });
-        }
-        Counted(balance.into_iter().filter(|(_, more)| *more > 0).map(|(step, _)| step).collect())
+    /// Whether a sample of this time may have been counted.
+    pub(super) fn has(&self, id: SeriesId, at_ms: i64) -> bool {
+        let is_more = |step: &Step| self.0.get(step).is_some_and(Balance::is_more_than_there_is);
+        steps_of(id, at_ms).iter().any(is_more)
     }
 
-    /// Gives every column of a series in a tier, but for those that are damaged.
-    fn each(
-        &self,
-        tier: Tier,
-        id: SeriesId,
-        mut each: impl FnMut(&Segment, &SegmentFacts, &Entry, &[i64]) -> Result<(), StoreError>,
-    ) {
-        for (facts, segment) in &self.tiers[tier as usize] {
-            let (entries, _) = segment.find(id).unwrap_or_else(|error| {
+    /// Takes in what a segment has of some series, but for what is damaged.
+    fn look_into(&mut self, segment: &Segment, facts: &SegmentFacts, ids: &BTreeSet<SeriesId>) {
+        for id in ids {
+            let (entries, _) = segment.find(*id).unwrap_or_else(|error| {
                 left_out(&error);
                 Default::default()
             });
             for entry in &entries {
-                let read =
-                    segment.times(entry).and_then(|times| each(segment, facts, entry, &times));
+                let read = self.column(segment, facts, entry);
                 read.unwrap_or_else(|error| left_out(&error));
             }
         }
     }
+
+    fn column(
+        &mut self,
+        segment: &Segment,
+        facts: &SegmentFacts,
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
+        let (id, times) = (entry.series, segment.times(entry)?);
+        if facts.tier == Tier::Raw {
+            let samples = segment.values(entry, &times)?;
+            // A rollup counts numbers.
+            let numbers = samples.iter().filter(|(_, value)| facts.folded && !value.is_nan());
+            for (at_ms, _) in numbers {
+                for step in steps_of(id, *at_ms) {
+                    self.add(step, |balance| &mut balance.in_samples, 1);
+                }
+            }
+            return Ok(());
+        }
+        let fields = Fields { spread: false, ends: false };
+        for rollup in segment.rollups(entry, &times, fields)? {
+            let count = i64::try_from(rollup.count).unwrap_or(i64::MAX);
+            let step = (id, facts.tier, rollup.start_ms);
+            self.add(step, |balance| &mut balance.counted, count);
+            if facts.tier == Tier::Minute {
+                let hour = (id, Tier::Hour, begin_of(Tier::Hour, rollup.start_ms));
+                match facts.folded {
+                    true => self.add(hour, |balance| &mut balance.in_minutes, count),
+                    // The samples of these are there, and are none of what the hour counts.
+                    false => self.add(hour, |balance| &mut balance.in_samples, -count),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, step: Step, side: impl Fn(&mut Balance) -> &mut i64, count: i64) {
+        if let Some(balance) = self.0.get_mut(&step) {
+            let side = side(balance);
+            *side = side.saturating_add(count);
+        }
+    }
+}
+
+fn steps_of(id: SeriesId, at_ms: i64) -> [Step; 2] {
+    [Tier::Minute, Tier::Hour].map(|tier| (id, tier, begin_of(tier, at_ms)))
 }
 
 fn begin_of(tier: Tier, at_ms: i64) -> i64 {

@@ -48,12 +48,18 @@ impl Finer {
         let opened: Vec<Opened> = opened(segments, tier, coarse)?.into_iter().flatten().collect();
         let replaced: HashSet<u64> =
             opened.iter().flat_map(|(_, table)| table.replaces.clone()).collect();
+        let others = claimed(segments, coarse)?;
         let mut found: HashSet<u64> = HashSet::new();
         for (segment, table) in opened {
             let id = segment.facts().id;
             let own = if folds.contains(&id) { vec![id] } else { table.replaces };
             // One that holds more than that would give too much, and one that a crash has left behind would give it twice.
-            let is_part = !own.is_empty() && own.iter().all(|id| folds.contains(id));
+            // All that it has replaced was told or was itself a merged one, which nobody names.
+            let is_more = |id: &u64| match &others {
+                Some(others) if segment.facts().folded => others.contains(id),
+                _ => !folds.contains(id),
+            };
+            let is_part = own.iter().any(|id| folds.contains(id)) && !own.iter().any(is_more);
             if is_part && !replaced.contains(&id) {
                 found.extend(own);
                 // What those held in their turn was told with them.
@@ -72,11 +78,7 @@ impl Finer {
         coarse: &SegmentFacts,
     ) -> Result<Vec<u64>, StoreError> {
         let Some(tier) = finer_than(coarse.tier) else { return Ok(Vec::new()) };
-        let mut claimed: HashSet<u64> = HashSet::new();
-        for other in opened(segments, coarse.tier, coarse)? {
-            let Some((_, table)) = other else { return Ok(Vec::new()) };
-            claimed.extend(table.folds);
-        }
+        let Some(claimed) = claimed(segments, coarse)? else { return Ok(Vec::new()) };
         let mut folds = Vec::new();
         for (segment, table) in opened(segments, tier, coarse)?.into_iter().flatten() {
             let facts = segment.facts();
@@ -140,6 +142,12 @@ fn opened(
         }
     }
     Ok(found.into_iter().map(|found| found.map(|(table, segment)| (segment, table))).collect())
+}
+
+/// What the other segments of the tier and span of one say that they were made of; `None` if one of them cannot be read.
+fn claimed(segments: &Path, coarse: &SegmentFacts) -> Result<Option<HashSet<u64>>, StoreError> {
+    let others: Option<Vec<Opened>> = opened(segments, coarse.tier, coarse)?.into_iter().collect();
+    Ok(others.map(|others| others.into_iter().flat_map(|(_, table)| table.folds).collect()))
 }
 
 fn rollups(

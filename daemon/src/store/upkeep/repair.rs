@@ -12,7 +12,7 @@ use std::path::Path;
 use super::{
     super::{
         StoreError,
-        access::check_access,
+        access::{GivenBack, check_access},
         checkpoint,
         folder::{check_version, replace, take_lock},
         gaps::Stretch,
@@ -25,7 +25,6 @@ use super::{
     damage::Findings,
     log_scan::LogScan,
     quarantine::Quarantine,
-    restore::give_to,
     state_scan,
 };
 
@@ -47,6 +46,7 @@ pub(super) struct Repair {
 pub fn repair(path: &Path) -> Result<Findings, StoreError> {
     check_access(path)?;
     let _lock = take_lock(path)?;
+    let _given_back = GivenBack(path.to_owned());
     check_version(path)?;
     let mut check = Check::new(path);
     check.run(false)?;
@@ -69,8 +69,6 @@ pub fn repair(path: &Path) -> Result<Findings, StoreError> {
         repair.told.push(format!("segment {id:016x}: gone, and no longer named by the state"));
     }
     repair.state()?;
-    // Whoever is root leaves nothing behind that the daemon may not touch.
-    give_to(path, std::fs::metadata(path).ok().as_ref())?;
     let mut findings = repair.check.findings;
     findings.repairs = repair.told;
     let mut again = Check::new(path);

@@ -4,13 +4,14 @@ use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File},
     io::ErrorKind,
-    os::unix::fs::{DirBuilderExt, MetadataExt, chown},
+    os::unix::fs::DirBuilderExt,
     path::{Component, Path, PathBuf},
 };
 
 use super::{
     super::{
         StoreError,
+        access::give_to,
         disk::sync_folder,
         folder::{check_version, take_lock},
     },
@@ -131,21 +132,6 @@ fn fill(draft: &Path, from: &Path, sums: &BTreeMap<PathBuf, String>) -> Result<(
         if hash != *wanted {
             let inside = inside.display();
             return Err(refused(format!("`{inside}` has changed meanwhile; try again")));
-        }
-    }
-    Ok(())
-}
-
-/// Gives all files to whom the folder before belonged, where we may.
-pub(super) fn give_to(draft: &Path, owner: Option<&fs::Metadata>) -> Result<(), StoreError> {
-    let Some(owner) = owner.filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
-    let mut folders = vec![draft.to_owned()];
-    while let Some(path) = folders.pop() {
-        let failed = StoreError::file("give away", &path);
-        chown(&path, Some(owner.uid()), Some(owner.gid())).map_err(failed)?;
-        if path.is_dir() {
-            let entries = fs::read_dir(&path).map_err(StoreError::file("list", &path))?;
-            folders.extend(entries.flatten().map(|entry| entry.path()));
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! - Each sample counts as often as before in every tier: a series is taken from the damaged segment or from the finer ones
-//!   that it was made of, whichever has more, never from both.
+//!   that it was made of, if these are whole or nothing else is left of it, never from both.
 //! - What is lost in the end is told as a gap with its reason.
 
 use std::{
@@ -218,11 +218,20 @@ fn mended(
     let named: BTreeSet<SeriesId> = scan.lost.iter().filter_map(|lost| lost.series).collect();
     let mut candidates = finer.series();
     candidates.retain(|id| is_any || named.contains(id));
-    candidates.retain(|id| {
-        let rollups = known.get(&id.0).map(|series| finer.rollups(*id, series));
-        rollups.is_some_and(|rollups| weight(&rollups) > saved.get(id).copied().unwrap_or(0))
-    });
-    candidates
+    let weights: Vec<(SeriesId, u64)> = candidates
+        .into_iter()
+        .filter_map(|id| Some((id, weight(&finer.rollups(id, known.get(&id.0)?)))))
+        .collect();
+    let is_better = |(id, of_finer): &(SeriesId, u64)| {
+        is_better(*of_finer, saved.get(id).copied().unwrap_or(0), finer.is_whole)
+    };
+    weights.into_iter().filter(is_better).map(|(id, _)| id).collect()
+}
+
+/// Whether the finer segments give more of a series than was saved. Where some of these are gone, each has something
+/// that the other has not: what was saved stays then.
+fn is_better(of_finer: u64, saved: u64, is_whole: bool) -> bool {
+    of_finer > saved && (is_whole || saved == 0)
 }
 
 /// How many samples rollups stand for, those that are no numbers counted by their minute.
@@ -248,5 +257,19 @@ fn end_of(series: &Series, last_ms: i64) -> StreamEnd {
         collector: series.collector.clone(),
         interval_ms: series.interval_ms,
         last_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_is_left_out_only_for_what_is_whole() {
+        assert!(is_better(100, 60, true));
+        assert!(!is_better(60, 60, true), "as it was");
+        assert!(!is_better(100, 60, false), "the 60 may be others than the 100");
+        assert!(is_better(100, 0, false), "it is all that is left");
+        assert!(!is_better(0, 0, false));
     }
 }
