@@ -36,7 +36,7 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 const UNDERWAY: usize = 16;
 
 /// Longest that is waited until all is settled.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {

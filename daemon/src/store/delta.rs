@@ -40,6 +40,15 @@ pub(super) struct Delta {
     at_ms: i64,
 }
 
+/// What stands in a frame before its values.
+struct Begun<'a> {
+    at_ms: i64,
+    /// The bits of the series that are present; none where all are.
+    present: Option<&'a [u8]>,
+    /// The bits of those that changed.
+    changed: &'a [u8],
+}
+
 impl Delta {
     /// A memory for frames of `columns` series; the first frame is a key frame.
     pub(super) fn new(columns: usize) -> Self {
@@ -86,6 +95,48 @@ impl Delta {
         input: &mut Input<'_>,
         mut each: impl FnMut(usize, f64),
     ) -> Option<i64> {
+        let Begun { at_ms, present, changed } = self.begin(head, input)?;
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            if bit(changed, index) {
+                column.decode(input)?;
+            }
+            if present.is_none_or(|present| bit(present, index)) {
+                each(index, f64::from_bits(column.bits));
+            }
+        }
+        self.advance(at_ms);
+        Some(at_ms)
+    }
+
+    /// Goes past a frame and answers its time, and which series are present; `None` of them where all are. Quicker than
+    /// [`decode`](Self::decode), before which [`recall`](Self::recall) is due then.
+    pub(super) fn follow<'a>(
+        &mut self,
+        head: u8,
+        input: &mut Input<'a>,
+    ) -> Option<(i64, Option<&'a [u8]>)> {
+        let Begun { at_ms, present, changed } = self.begin(head, input)?;
+        for (columns, changed) in self.columns.chunks_mut(8).zip(changed) {
+            let mut changed = *changed;
+            while changed != 0 {
+                let index = changed.trailing_zeros() as usize;
+                changed &= changed - 1;
+                if let Some(column) = columns.get_mut(index) {
+                    column.follow(input)?;
+                }
+            }
+        }
+        self.advance(at_ms);
+        Some((at_ms, present))
+    }
+
+    /// Knows the values again of the frames that were followed.
+    pub(super) fn recall(&mut self) {
+        self.columns.iter_mut().for_each(Column::recall);
+    }
+
+    /// What stands before the values; `None` if it does not follow the frame before.
+    fn begin<'a>(&mut self, head: u8, input: &mut Input<'a>) -> Option<Begun<'a>> {
         let position = head & !MASKED;
         let at_ms = if position == 0 {
             self.columns.fill(ZERO);
@@ -98,17 +149,7 @@ impl Delta {
         };
         let bytes = self.columns.len().div_ceil(8);
         let present = if head & MASKED == 0 { None } else { Some(input.take(bytes)?) };
-        let changed = input.take(bytes)?;
-        for (index, column) in self.columns.iter_mut().enumerate() {
-            if bit(changed, index) {
-                column.decode(input)?;
-            }
-            if present.is_none_or(|present| bit(present, index)) {
-                each(index, f64::from_bits(column.bits));
-            }
-        }
-        self.advance(at_ms);
-        Some(at_ms)
+        Some(Begun { at_ms, present, changed: input.take(bytes)? })
     }
 
     fn advance(&mut self, at_ms: i64) {
@@ -135,15 +176,29 @@ impl Column {
     }
 
     fn decode(&mut self, input: &mut Input<'_>) -> Option<()> {
+        self.follow(input)?;
+        self.recall();
+        Some(())
+    }
+
+    /// Takes the next value in, but for its bits where an integer gives them.
+    fn follow(&mut self, input: &mut Input<'_>) -> Option<()> {
         let number = input.u64()?;
         if number & 1 == 1 {
             self.set(u64::from_le_bytes(input.array()?));
             return Some(());
         }
-        let scale = SCALES.get(usize::from(self.scale))?;
+        if self.scale == UNSCALED {
+            return None;
+        }
         self.scaled = self.scaled.checked_add(unzigzag(number >> 1))?;
-        self.bits = (self.scaled as f64 / scale).to_bits();
         Some(())
+    }
+
+    fn recall(&mut self) {
+        if let Some(scale) = SCALES.get(usize::from(self.scale)) {
+            self.bits = (self.scaled as f64 / scale).to_bits();
+        }
     }
 
     /// Takes a value as it is and picks the scale for those that follow.
@@ -189,7 +244,8 @@ fn put_bits(out: &mut Vec<u8>, bits: impl ExactSizeIterator<Item = bool>) {
     }
 }
 
-fn bit(bits: &[u8], index: usize) -> bool {
+/// Whether a bit is set.
+pub(super) fn bit(bits: &[u8], index: usize) -> bool {
     bits.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
@@ -231,6 +287,36 @@ mod tests {
                 prop_assert!(input.is_empty());
                 let written: Vec<_> = values.iter().map(|v| v.map(f64::to_bits)).collect();
                 prop_assert_eq!(read, written);
+            }
+        }
+
+        #[test]
+        fn what_was_followed_is_known_again(
+            frames in proptest::collection::vec(
+                (any::<i64>(), proptest::collection::vec(any_value(), 11), any::<bool>()),
+                1..150,
+            )
+        ) {
+            let (mut coder, mut decoder, mut other) = (Delta::new(11), Delta::new(11), Delta::new(11));
+            for (at_ms, values, follows) in frames {
+                let mut body = Vec::new();
+                let head = coder.encode(at_ms, &values, &mut body);
+                let mut input = Input::new(&body);
+                let mut expected = Vec::new();
+                decoder.decode(head, &mut input, |column, value| expected.push((column, value.to_bits())));
+                let mut input = Input::new(&body);
+                if follows {
+                    let (time, present) = other.follow(head, &mut input).unwrap();
+                    prop_assert_eq!(time, at_ms);
+                    let there = (0..11).filter(|index| present.is_none_or(|bits| bit(bits, *index)));
+                    prop_assert!(there.eq(expected.iter().map(|(column, _)| *column)));
+                } else {
+                    other.recall();
+                    let mut read = Vec::new();
+                    other.decode(head, &mut input, |column, value| read.push((column, value.to_bits())));
+                    prop_assert_eq!(read, expected);
+                }
+                prop_assert!(input.is_empty());
             }
         }
     }

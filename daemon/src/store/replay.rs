@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     StoreError,
-    delta::Delta,
+    delta::{Delta, bit, present_bits},
     disk::{self, File},
     heads::HeadFrame,
     lanes::collector_of,
@@ -56,7 +56,13 @@ pub(super) struct Replay {
 /// A schema of the file being read, and how far its frames have been followed.
 struct Reading {
     schema: Arc<Schema>,
+    /// Its stream's place in the heads, once a frame was read.
+    place: Option<usize>,
     delta: Delta,
+    /// Whether the last frames were gone past without their values.
+    followed: bool,
+    /// Time of the last frame that had all series.
+    all_ms: Option<i64>,
     /// Whether nothing has been lost since the last key frame.
     whole: bool,
     /// Whether the next frame kept has to open a chunk, which only a key frame can.
@@ -109,6 +115,7 @@ impl Replay {
                 }
             }
         });
+        readings.values().for_each(|reading| self.note_all(reading));
         for stream in &mut self.view.heads.streams {
             stream.close();
         }
@@ -134,48 +141,79 @@ impl Replay {
     ) -> bool {
         if let Some(schema) = frame.definition {
             if schema.series.last().is_some_and(|id| !self.is_possible(*id)) {
-                readings.remove(&frame.schema);
+                if let Some(reading) = readings.remove(&frame.schema) {
+                    self.note_all(&reading);
+                }
                 return false;
             }
             self.highest = self.highest.max(schema.series.last().map(|id| id.0));
             let before = readings.get(&frame.schema);
             let follows_damage = before.map_or(self.damaged, |b| !b.whole || b.follows_damage);
-            let known = before.map(|reading| reading.schema.clone());
+            let known = before.map(|reading| (reading.schema.clone(), reading.place));
             if known.is_none() {
                 self.take_interval(&schema);
             }
-            let schema =
-                known.filter(|known| **known == schema).unwrap_or_else(|| Arc::new(schema));
+            let known = known.filter(|(known, _)| **known == schema);
+            let (schema, place) = known.unwrap_or_else(|| (Arc::new(schema), None));
             let delta = Delta::new(schema.series.len());
+            let (followed, all_ms) = (false, None);
             let (whole, needs_key, again) = (true, false, None);
-            let reading = Reading { schema, delta, whole, needs_key, again, follows_damage };
-            readings.insert(frame.schema, reading);
+            let reading = Reading {
+                schema,
+                place,
+                delta,
+                followed,
+                all_ms,
+                whole,
+                needs_key,
+                again,
+                follows_damage,
+            };
+            if let Some(before) = readings.insert(frame.schema, reading) {
+                self.note_all(&before);
+            }
         }
         let Some(reading) = readings.get_mut(&frame.schema).filter(|reading| reading.whole) else {
             return false;
         };
         let mut input = Input::new(frame.body);
         let (ids, values) = (reading.schema.series.clone(), &mut self.values);
-        values.clear();
-        values.resize(ids.len(), None);
-        let read = reading.delta.decode(frame.head, &mut input, |column, value| {
-            values[column] = Some(value);
-        });
-        let read = read.filter(|at_ms| input.is_empty() && TIMES.contains(at_ms));
-        let Some(at_ms) = read else {
+        // Values are needed only where they are coded again.
+        let read = if reading.again.is_some() || reading.needs_key {
+            if std::mem::take(&mut reading.followed) {
+                reading.delta.recall();
+            }
+            values.clear();
+            values.resize(ids.len(), None);
+            let read = reading.delta.decode(frame.head, &mut input, |column, value| {
+                values[column] = Some(value);
+            });
+            read.map(|at_ms| (at_ms, present_bits(frame.head, frame.body, ids.len())))
+        } else {
+            reading.followed = true;
+            reading.delta.follow(frame.head, &mut input)
+        };
+        let read = read.filter(|(at_ms, _)| input.is_empty() && TIMES.contains(at_ms));
+        let Some((at_ms, present)) = read else {
             reading.whole = false;
             return false;
         };
-        let mut samples = 0;
-        for (id, _) in ids.iter().zip(values.iter()).filter(|(_, value)| value.is_some()) {
-            note_latest(&mut self.latest, *id, at_ms);
-            samples += 1;
+        let mut samples = ids.len() as u64;
+        if let Some(present) = present {
+            let there = ids.iter().enumerate().filter(|(column, _)| bit(present, *column));
+            samples = there.map(|(_, id)| note_latest(&mut self.latest, *id, at_ms)).count() as u64;
+        } else {
+            reading.all_ms = reading.all_ms.max(Some(at_ms));
         }
-        let place = self.view.heads.place(&reading.schema.server, &reading.schema.collector);
+        let heads = &mut self.view.heads;
+        let place = *reading
+            .place
+            .get_or_insert_with(|| heads.place(&reading.schema.server, &reading.schema.collector));
         let stream = &self.view.heads.streams[place];
         let (base, is_new) = (stream.base, stream.last_ms.is_none_or(|last| at_ms > last));
         self.view.heads.end_gaps(base, at_ms);
-        let disputed = ids.iter().any(|id| self.disputed.contains(&id.0));
+        let disputed =
+            !self.disputed.is_empty() && ids.iter().any(|id| self.disputed.contains(&id.0));
         let is_key = frame.head & 0x7f == 0;
         if !is_new || disputed {
             reading.needs_key = true;
@@ -210,6 +248,14 @@ impl Replay {
         self.view.heads.push(place, sequence, &reading.schema, frame);
         self.samples += samples;
         true
+    }
+
+    /// Takes note of the last frame that had all of its series.
+    fn note_all(&mut self, reading: &Reading) {
+        if let Some(at_ms) = reading.all_ms {
+            let ids = reading.schema.series.iter();
+            ids.for_each(|id| note_latest(&mut self.latest, *id, at_ms));
+        }
     }
 
     /// The interval of a stream may have been measured after its series were declared.
