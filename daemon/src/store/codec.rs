@@ -20,7 +20,7 @@ use pco::{
 
 use super::{
     decimal::{SCALES, integers},
-    few::{common_divisor, put_few, read_few},
+    few::{divisor_of, put_few, read_few},
     wire::{Input, put_i64},
 };
 
@@ -206,12 +206,7 @@ fn put_integers(out: &mut Vec<u8>, integers: &[i64], scale: usize, effort: Effor
         out.push(FEW_INTEGERS | scale as u8);
         put_few(out, integers);
         if effort == Effort::Settled {
-            let mut other = Vec::new();
-            put_pco_integers(&mut other, integers, scale, effort);
-            if other.len() < out.len() - start {
-                out.truncate(start);
-                out.append(&mut other);
-            }
+            shorten(out, start, |other| put_pco_integers(other, integers, scale, effort));
         }
         return;
     }
@@ -220,7 +215,7 @@ fn put_integers(out: &mut Vec<u8>, integers: &[i64], scale: usize, effort: Effor
 
 fn put_pco_integers(out: &mut Vec<u8>, integers: &[i64], scale: usize, effort: Effort) {
     let first = integers[0];
-    let divisor = integers.iter().fold(0, |divisor, n| common_divisor(divisor, n - first)).max(1);
+    let divisor = divisor_of(integers);
     let reduced: Vec<i64> = integers.iter().map(|n| (n - first) / divisor).collect();
     let narrow: Result<Vec<i32>, _> = reduced.iter().map(|n| i32::try_from(*n)).collect();
     out.push(if narrow.is_ok() { PCO_I32 } else { PCO_I64 } | scale as u8);
@@ -238,13 +233,19 @@ fn put_shortest<T: Number>(out: &mut Vec<u8>, numbers: &[T], guess: usize, effor
     put_pco(out, numbers, DeltaSpec::TryConsecutive(guess), effort);
     if effort == Effort::Settled {
         for order in (0..3).filter(|order| *order != guess) {
-            let mut other = Vec::new();
-            put_pco(&mut other, numbers, DeltaSpec::TryConsecutive(order), effort);
-            if other.len() < out.len() - start {
-                out.truncate(start);
-                out.append(&mut other);
-            }
+            let delta = DeltaSpec::TryConsecutive(order);
+            shorten(out, start, |other| put_pco(other, numbers, delta, effort));
         }
+    }
+}
+
+/// Puts another form in the place of what stands from `start` on, if it is shorter.
+fn shorten(out: &mut Vec<u8>, start: usize, put: impl FnOnce(&mut Vec<u8>)) {
+    let mut other = Vec::new();
+    put(&mut other);
+    if other.len() < out.len() - start {
+        out.truncate(start);
+        out.append(&mut other);
     }
 }
 

@@ -25,7 +25,7 @@ const WIDTH_MAX: u32 = 54;
 /// Appends integers that are less than 2^53.
 pub(super) fn put_few(out: &mut Vec<u8>, integers: &[i64]) {
     let (Some(&least), Some(&first)) = (integers.iter().min(), integers.first()) else { return };
-    let divisor = integers.iter().fold(0, |divisor, n| common_divisor(divisor, n - first)).max(1);
+    let divisor = divisor_of(integers);
     let above: Vec<u64> = integers.iter().map(|n| ((n - least) / divisor).unsigned_abs()).collect();
     let pairs = integers.windows(2);
     let apart: Vec<u64> = pairs.map(|pair| zigzag((pair[1] - pair[0]) / divisor)).collect();
@@ -73,8 +73,13 @@ pub(super) fn read_few(input: &mut Input<'_>, rows: usize) -> Option<Vec<i64>> {
     Some(integers)
 }
 
-/// What divides both.
-pub(super) fn common_divisor(mut one: i64, mut other: i64) -> i64 {
+/// What divides all distances between integers; one where there are none.
+pub(super) fn divisor_of(integers: &[i64]) -> i64 {
+    let first = integers.first().copied().unwrap_or_default();
+    integers.iter().fold(0, |divisor, n| common_divisor(divisor, n - first)).max(1)
+}
+
+fn common_divisor(mut one: i64, mut other: i64) -> i64 {
     while other != 0 {
         (one, other) = (other, one % other);
     }

@@ -77,7 +77,7 @@ impl Index {
 }
 
 /// Those of a series, of entries that are sorted.
-fn of_series(entries: &[Entry], series: SeriesId) -> &[Entry] {
+pub(super) fn of_series(entries: &[Entry], series: SeriesId) -> &[Entry] {
     let first = entries.partition_point(|entry| entry.series < series);
     let end = entries.partition_point(|entry| entry.series <= series);
     &entries[first..end]

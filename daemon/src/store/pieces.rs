@@ -12,6 +12,7 @@ use std::{
 use super::{
     StoreError,
     codec::{Effort, ROWS_MAX},
+    index::of_series,
     rollup::{Rollup, fold, interval_of},
     rollup_codec::Fields,
     segment::{Entry, GroupColumn, SegmentFacts, SegmentWriter},
@@ -254,8 +255,6 @@ fn lead(leads: &mut [usize], piece: usize) -> usize {
 impl Piece {
     /// What it has of a series: more than one entry where lanes that stand at the same times share it.
     fn entries_of(&self, series: SeriesId) -> &[Entry] {
-        let first = self.entries.partition_point(|entry| entry.series < series);
-        let end = self.entries.partition_point(|entry| entry.series <= series);
-        &self.entries[first..end]
+        of_series(&self.entries, series)
     }
 }

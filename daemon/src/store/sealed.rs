@@ -16,6 +16,7 @@ use std::{
 
 use super::{
     StoreError,
+    delta::bit,
     index::Index,
     lanes::LANES_MAX,
     segment::{Place, SegmentFacts},
@@ -181,7 +182,7 @@ impl Opened {
                     free.insert(self.segment.present(entry, times.len())?)
                 }
             };
-            if present.as_ref().is_none_or(|bits| bits[row / 8] >> (row % 8) & 1 == 1) {
+            if present.as_ref().is_none_or(|bits| bit(bits, row)) {
                 return Ok(Some(true));
             }
         }

@@ -9,6 +9,7 @@ use std::{
 use super::{
     StoreError,
     codec::{ROWS_MAX, read_times, read_values},
+    delta::bit,
     disk::File,
     index::Index,
     index_page::{OLD_ENTRIES, OLD_ENTRY, PAGE, Page, read_old_page, read_page},
@@ -315,9 +316,12 @@ fn read_column(bytes: &[u8], times: &[i64]) -> Option<Column> {
         return Some(Column { own_times: None, values });
     }
     let present = input.take(times.len().div_ceil(8))?;
-    let has = |row: usize| present[row / 8] >> (row % 8) & 1 == 1;
-    let times: Vec<i64> =
-        times.iter().enumerate().filter(|(row, _)| has(*row)).map(|(_, time)| *time).collect();
+    let times: Vec<i64> = times
+        .iter()
+        .enumerate()
+        .filter(|(row, _)| bit(present, *row))
+        .map(|(_, time)| *time)
+        .collect();
     let values = read_values(input.rest(), times.len())?;
     Some(Column { own_times: Some(times), values })
 }

@@ -180,12 +180,7 @@ fn what_is_lost_has_the_reason_that_it_was_damaged_and_the_others_have_none() {
         let length = fs::metadata(&first).unwrap().len() as usize;
         let mut hurt = 0;
         for at in (40..length).step_by(length / 24) {
-            let damaged = copy(folder.path());
-            let file = damaged.path().join(first.strip_prefix(folder.path()).unwrap());
-            let mut bytes = fs::read(&file).unwrap();
-            bytes[at] ^= 1;
-            fs::write(&file, bytes).unwrap();
-            assert!(upkeep::repair(damaged.path()).unwrap().repaired);
+            let damaged = flipped_and_repaired(folder.path(), &first, at);
             let left = ask(damaged.path());
             for (metric, (points, gaps)) in &left {
                 let lost = whole[metric].0.len() - points.len();
@@ -213,6 +208,17 @@ fn what_is_lost_has_the_reason_that_it_was_damaged_and_the_others_have_none() {
     }
 }
 
+/// A copy of a store, repaired after one bit of a file was flipped.
+fn flipped_and_repaired(folder: &Path, file: &Path, at: usize) -> TempDir {
+    let damaged = copy(folder);
+    let file = damaged.path().join(file.strip_prefix(folder).unwrap());
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert!(upkeep::repair(damaged.path()).unwrap().repaired);
+    damaged
+}
+
 #[test]
 fn who_came_after_a_damage_or_was_gone_before_it_has_lost_nothing() {
     let folder = TempDir::new().unwrap();
@@ -234,12 +240,7 @@ fn who_came_after_a_damage_or_was_gone_before_it_has_lost_nothing() {
         let mut hurt = 0;
         // Columns alone: of what a footer knew nobody can say when it was.
         for at in (40..length * 6 / 10).step_by(length / 12) {
-            let damaged = copy(folder.path());
-            let file = damaged.path().join(first.strip_prefix(folder.path()).unwrap());
-            let mut bytes = fs::read(&file).unwrap();
-            bytes[at] ^= 1;
-            fs::write(&file, bytes).unwrap();
-            assert!(upkeep::repair(damaged.path()).unwrap().repaired);
+            let damaged = flipped_and_repaired(folder.path(), first, at);
             let store = open(damaged.path());
             let is_damaged = |metric: &str| {
                 let (_, gaps) = told(&store.ask(&everything(metric)));
