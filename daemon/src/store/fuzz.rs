@@ -27,6 +27,7 @@ use super::{
     replay::Replay,
     rollup::{Rollup, fold, fold_samples},
     rollup_codec::{Fields, put_rollups, read_rollups},
+    rows::{Rows, put_rows, read_rows},
     sealing,
     segment::{DAY_MS, Group, GroupColumn, SegmentFacts, SegmentWriter},
     segment_read::Segment,
@@ -127,15 +128,19 @@ pub fn block(bytes: &[u8]) {
     assert_eq!(read_times(&column, times.len()).unwrap(), times);
 }
 
-/// Rollups: any bytes as a column of them, folded as the settling does; and what any samples come to, there and back.
+/// Rollups: any bytes as their rows and as a column of them, folded as the settling does; and what any samples come to,
+/// there and back.
 pub fn rollups(bytes: &[u8]) {
     let Some((head, bytes)) = bytes.split_first_chunk::<4>() else { return };
-    let rows = usize::from(u16::from_le_bytes([head[0], head[1]])) % (ROWS_MAX + 1);
+    let split = usize::from(u16::from_le_bytes([head[0], head[1]])).min(bytes.len());
     let kind = if head[2] & 1 == 1 { Kind::Counter } else { Kind::Gauge };
     let begin_ms = DAY * DAY_MS;
-    let starts: Vec<i64> = (0i64..).take(rows).map(|row| begin_ms + row * 60_000).collect();
-    if let Some(rollups) = read_rollups(bytes, &starts, Fields::ALL) {
-        assert_eq!(rollups.len(), rows);
+    let (of_rows, column) = bytes.split_at(split);
+    if let Some(rows) = read_rows(of_rows, true)
+        && rows.are_of(&(begin_ms..begin_ms + 7 * DAY_MS))
+        && let Some(rollups) = read_rollups(column, &rows, Fields::ALL)
+    {
+        assert_eq!((rows.times.len(), rows.extents.len()), (rollups.len(), rollups.len()));
         // No samples came to these: that it ends is all there is to see.
         fold(kind, 3_600_000, rollups);
     }
@@ -152,10 +157,11 @@ pub fn rollups(bytes: &[u8]) {
 /// What has to come back of rollups as it was.
 fn come_back(kind: Kind, rollups: &[Rollup]) {
     for rollups in rollups.chunks(ROWS_MAX) {
-        let starts: Vec<i64> = rollups.iter().map(|rollup| rollup.start_ms).collect();
-        let mut column = Vec::new();
+        let (mut rows, mut column) = (Vec::new(), Vec::new());
+        put_rows(&mut rows, &Rows::of(rollups), Effort::Settled);
         put_rollups(&mut column, kind, rollups, Effort::Settled);
-        let back = read_rollups(&column, &starts, Fields::ALL).unwrap();
+        let back = read_rows(&rows, true).unwrap();
+        let back = read_rollups(&column, &back, Fields::ALL).unwrap();
         assert_eq!(back.len(), rollups.len());
         for (one, other) in rollups.iter().zip(back) {
             let times = |rollup: &Rollup| (rollup.start_ms, rollup.first_ms, rollup.last_ms);
@@ -290,14 +296,14 @@ fn look_through(path: &Path, id: u64) -> Result<bool, super::StoreError> {
     whole &= all.is_ok();
     for entry in entries {
         segment.span(&entry);
-        let times = segment.times(&entry);
-        whole &= times.is_ok();
-        if let Ok(times) = times {
-            let rows = match segment.facts().tier {
-                Tier::Raw => segment.values(&entry, &times).map(|samples| samples.len()),
-                _ => segment.rollups(&entry, &times, Fields::ALL).map(|rollups| rollups.len()),
+        let rows = segment.rows(&entry);
+        whole &= rows.is_ok();
+        if let Ok(rows) = rows {
+            let count = match segment.facts().tier {
+                Tier::Raw => segment.values(&entry, &rows.times).map(|samples| samples.len()),
+                _ => segment.rollups(&entry, &rows, Fields::ALL).map(|rollups| rollups.len()),
             };
-            whole &= rows.is_ok_and(|rows| rows <= times.len());
+            whole &= count.is_ok_and(|count| count <= rows.times.len());
         }
         whole &= segment.find(entry.series).is_ok();
     }

@@ -14,6 +14,7 @@ use super::{
     record::{Records, Schema},
     rollup::fold_samples,
     rollup_codec::put_rollups,
+    rows::{Rows, put_rows},
     segment::{DAY_MS, SegmentFacts, SegmentWriter},
     shared::View,
     state::{Changes, StateStore},
@@ -129,10 +130,12 @@ fn rollups() -> Vec<Vec<u8>> {
         let samples = values(900).into_iter().zip(0i64..);
         let samples = samples.map(|(value, row)| (begin_ms + row * 1000, value));
         let minutes = fold_samples(kind_of(number), 60_000, 1000, samples);
-        let head = [minutes.len() as u8, 0, number as u8, 1];
-        let mut column = Vec::new();
+        let (mut rows, mut column) = (Vec::new(), Vec::new());
+        put_rows(&mut rows, &Rows::of(&minutes), Effort::Settled);
         put_rollups(&mut column, kind_of(number), &minutes, Effort::Settled);
-        seeds.push([&head[..], &column].concat());
+        let [low, high] = (rows.len() as u16).to_le_bytes();
+        let head = [low, high, number as u8, 1];
+        seeds.push([&head[..], &rows, &column].concat());
         seeds.push([&head[..], &bytes_of(&values(200))].concat());
     }
     seeds

@@ -16,6 +16,7 @@ use super::{
     index::Index,
     points::Points,
     rollup::{Rollup, interval_of},
+    rows::Rows,
     segment::{Entry, Place, SegmentFacts},
     segment_read::{Column, Segment},
     shared::Shared,
@@ -24,9 +25,9 @@ use super::{
 };
 use crate::{logging::chain, series::SeriesId};
 
-/// Segments that are kept open, and columns of times that are kept, at once.
+/// Segments that are kept open, and groups of rows that are kept, at once.
 const OPEN_MOST: usize = 64;
-const TIMES_MOST: usize = 16;
+const ROWS_MOST: usize = 16;
 
 /// Where some of the samples stand.
 struct Source<'a> {
@@ -61,7 +62,7 @@ pub(super) struct Merge<'a> {
     waiting: Vec<Waiting>,
     segments: &'a [Arc<SegmentFacts>],
     opened: VecDeque<(usize, Rc<Segment>)>,
-    times: VecDeque<(usize, Place, Rc<[i64]>)>,
+    rows: VecDeque<(usize, Place, Rc<Rows>)>,
     found: Found,
 }
 
@@ -108,8 +109,8 @@ impl<'a> Merge<'a> {
             asked.iter().enumerate().map(|(number, asked)| (asked.id, number)).collect();
         by_series.sort_unstable();
         let waiting = asked.iter().map(|_| Waiting::default()).collect();
-        let (opened, times, found) = (VecDeque::new(), VecDeque::new(), Found::default());
-        Self { shared, asked, by_series, waiting, segments, opened, times, found }
+        let (opened, rows, found) = (VecDeque::new(), VecDeque::new(), Found::default());
+        Self { shared, asked, by_series, waiting, segments, opened, rows, found }
     }
 
     /// Gives the samples within `within`, and one before it at least where there is one.
@@ -224,12 +225,12 @@ impl<'a> Merge<'a> {
     ) -> Result<(), StoreError> {
         let tier = self.segments[segment].tier;
         let Some(opened) = self.segment(segment)? else { return Ok(()) };
-        let times = self.times(segment, &opened, entry)?;
+        let rows = self.rows(segment, &opened, entry)?;
         let (asked, waiting) = (&mut self.asked[number], &mut self.waiting[number]);
         let direct = is_alone && waiting.is_empty();
         if tier == Tier::Raw {
-            let Column { own_times, values } = opened.column(entry, &times)?;
-            let times = own_times.as_deref().unwrap_or(&times);
+            let Column { own_times, values } = opened.column(entry, &rows.times)?;
+            let times = own_times.as_deref().unwrap_or(&rows.times);
             let interval_ms = interval_of(times.iter().copied(), asked.series.interval_ms);
             if direct {
                 asked.points.add_run(times, &values, interval_ms);
@@ -238,7 +239,7 @@ impl<'a> Merge<'a> {
                 waiting.samples.extend(samples.map(|(at_ms, value)| (*at_ms, value, interval_ms)));
             }
         } else {
-            let rollups = opened.rollups(entry, &times, asked.fields)?;
+            let rollups = opened.rollups(entry, &rows, asked.fields)?;
             if direct {
                 rollups.into_iter().for_each(|rollup| asked.points.add_rollup(rollup));
             } else {
@@ -285,22 +286,22 @@ impl<'a> Merge<'a> {
         Ok(Some(segment))
     }
 
-    fn times(
+    fn rows(
         &mut self,
         number: usize,
         segment: &Segment,
         entry: &Entry,
-    ) -> Result<Rc<[i64]>, StoreError> {
+    ) -> Result<Rc<Rows>, StoreError> {
         let is_it = |of: usize, place: Place| of == number && place == entry.times;
-        if let Some((.., times)) = self.times.iter().rev().find(|(of, at, _)| is_it(*of, *at)) {
-            return Ok(times.clone());
+        if let Some((.., rows)) = self.rows.iter().rev().find(|(of, at, _)| is_it(*of, *at)) {
+            return Ok(rows.clone());
         }
-        let times: Rc<[i64]> = segment.times(entry)?.into();
-        if self.times.len() == TIMES_MOST {
-            self.times.pop_front();
+        let rows = Rc::new(segment.rows(entry)?);
+        if self.rows.len() == ROWS_MOST {
+            self.rows.pop_front();
         }
-        self.times.push_back((number, entry.times, times.clone()));
-        Ok(times)
+        self.rows.push_back((number, entry.times, rows.clone()));
+        Ok(rows)
     }
 
     fn left_out(&mut self, error: &StoreError) {

@@ -85,6 +85,7 @@ mod retention;
 mod rollup;
 mod rollup_codec;
 mod room;
+mod rows;
 mod runs;
 mod sealed;
 mod sealing;

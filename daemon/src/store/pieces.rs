@@ -15,6 +15,7 @@ use super::{
     index::of_series,
     rollup::{Rollup, fold, interval_of},
     rollup_codec::Fields,
+    rows::Rows,
     segment::{Entry, GroupColumn, SegmentFacts, SegmentWriter},
     segment_read::Segment,
     shared::Shared,
@@ -101,13 +102,13 @@ impl Sources {
         own.chain(before.into_iter().rev().take(REPLACED_MOST)).collect()
     }
 
-    /// The times of each piece of a family.
-    pub(super) fn times(&self, family: &Family) -> Result<Vec<Vec<i64>>, Broken> {
-        let times = family.iter().map(|piece| {
+    /// The rows of each piece of a family.
+    pub(super) fn rows(&self, family: &Family) -> Result<Vec<Rows>, Broken> {
+        let rows = family.iter().map(|piece| {
             let segment = &self.segments[piece.source];
-            segment.times(&piece.entries[0]).map_err(|error| (segment.facts().id, error))
+            segment.rows(&piece.entries[0]).map_err(|error| (segment.facts().id, error))
         });
-        times.collect()
+        rows.collect()
     }
 
     /// Adds the samples of one series to what is written, in these rows.
@@ -115,12 +116,12 @@ impl Sources {
         &self,
         writer: &mut SegmentWriter,
         series: SeriesId,
-        pieces: &[(&Piece, &[i64])],
+        pieces: &[(&Piece, &Rows)],
         rows: &[i64],
     ) -> Result<(), Broken> {
         let mut samples = Vec::new();
-        for (piece, times) in pieces {
-            samples.extend(self.samples(piece, series, times)?);
+        for (piece, rows) in pieces {
+            samples.extend(self.samples(piece, series, rows)?);
         }
         // Lanes may have taken turns, and what was read back from a damaged log may be there twice.
         samples.sort_by_key(|(at_ms, _)| *at_ms);
@@ -147,13 +148,13 @@ impl Sources {
         &self,
         writer: &mut SegmentWriter,
         series: SeriesId,
-        pieces: &[(&Piece, &[i64])],
+        pieces: &[(&Piece, &Rows)],
         tier: Tier,
     ) -> Result<(), Broken> {
         let kind = self.catalog.get(series).map_or(Kind::Gauge, |series| series.kind);
         let mut parts = Vec::new();
-        for (piece, times) in pieces {
-            parts.extend(self.rollups(piece, series, times, kind)?);
+        for (piece, rows) in pieces {
+            parts.extend(self.rollups(piece, series, rows, kind)?);
         }
         parts.sort_by_key(|part| part.first_ms);
         let effort = if self.tier == Tier::Raw { Effort::Fresh } else { Effort::Settled };
@@ -168,12 +169,12 @@ impl Sources {
         &self,
         piece: &Piece,
         series: SeriesId,
-        times: &[i64],
+        rows: &Rows,
     ) -> Result<Vec<(i64, f64)>, Broken> {
         let segment = &self.segments[piece.source];
         let mut samples = Vec::new();
         for entry in piece.entries_of(series) {
-            let read = segment.values(entry, times);
+            let read = segment.values(entry, &rows.times);
             samples.extend(read.map_err(|error| (segment.facts().id, error))?);
         }
         Ok(samples)
@@ -183,19 +184,19 @@ impl Sources {
         &self,
         piece: &Piece,
         series: SeriesId,
-        times: &[i64],
+        rows: &Rows,
         kind: Kind,
     ) -> Result<Vec<Rollup>, Broken> {
         if self.tier != Tier::Raw {
             let segment = &self.segments[piece.source];
             let mut rollups = Vec::new();
             for entry in piece.entries_of(series) {
-                let read = segment.rollups(entry, times, Fields::ALL);
+                let read = segment.rollups(entry, rows, Fields::ALL);
                 rollups.extend(read.map_err(|error| (segment.facts().id, error))?);
             }
             return Ok(rollups);
         }
-        let samples = self.samples(piece, series, times)?;
+        let samples = self.samples(piece, series, rows)?;
         let known = self.catalog.get(series).map_or(1, |series| series.interval_ms);
         let interval_ms = interval_of(samples.iter().map(|(at_ms, _)| *at_ms), known);
         let rollup = |(at, value)| Rollup::of(kind, at, at, value, interval_ms);
@@ -211,8 +212,8 @@ pub(super) fn families_of(sources: &Sources) -> Result<Vec<Family>, Broken> {
         let mut entries = segment.entries().map_err(|error| (facts.id, error))?;
         entries.sort_unstable_by_key(|entry| (entry.times.at, entry.series));
         for of_piece in entries.chunk_by(|one, other| one.times == other.times) {
-            let times = segment.times(&of_piece[0]).map_err(|error| (facts.id, error))?;
-            let Some(&first_ms) = times.first() else { continue };
+            let rows = segment.rows(&of_piece[0]).map_err(|error| (facts.id, error))?;
+            let Some(&first_ms) = rows.times.first() else { continue };
             pieces.push(Piece { source, entries: of_piece.to_vec(), first_ms });
         }
     }

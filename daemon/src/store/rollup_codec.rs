@@ -2,24 +2,24 @@
 //!
 //! ```text
 //!  flags u8, a counter's places behind the point among them
-//!  first_ms, last_ms from the start · interval_ms · samples that are missing · time that is not covered
-//!  min · max · sum · [first] · last                       each column its length and its bytes
+//!  [time that is not covered] · min · max · sum · [first] · last         each column its length and its bytes
 //! ```
 //!
-//! Their starts stand apart, since the series of a collector share them. What the others let expect is told by where it
-//! departs from that, and only where it gives the same bits back: how many samples there are, what is covered, where a
-//! counter begins (where it ended before) and ends (where it began, and its increase). A gauge has no first value.
+//! Their times and counts stand apart, in [`super::rows`], since the series of a collector share them. What the others
+//! let expect is told by where it departs from that, and only where it gives the same bits back: what is covered, where
+//! a counter begins (where it ended before) and ends (where it began, and its increase). A gauge has no first value.
 //!
 //! # Invariants
 //!
-//! - Counts, times, least, greatest, first and last values come back as they were; sums may have lost the noise that
+//! - What is covered, least, greatest, first and last values come back as they were; sums may have lost the noise that
 //!   reckoning with decimals leaves behind them, and rates that are no decimals what is beyond seven digits.
 
 use super::{
-    codec::{Effort, put_values, read_values},
+    codec::{Effort, read_values},
     decimal::{decimals, to_decimals},
     rollup::Rollup,
-    wire::{Input, put_u64},
+    rows::{Extent, Rows, next_column, put_column},
+    wire::Input,
 };
 use crate::series::Kind;
 
@@ -29,29 +29,32 @@ const NOISE: f64 = 1e-12;
 const COUNTER: u8 = 1;
 /// First and last values are those of the rollups themselves.
 const PLAIN: u8 = 2;
+/// All that could be covered is.
+const COVERED: u8 = 4;
 
-/// Appends rollups but for their start.
+/// Appends rollups but for their rows.
 pub(super) fn put_rollups(out: &mut Vec<u8>, kind: Kind, rollups: &[Rollup], effort: Effort) {
     let of_counter = kind == Kind::Counter;
     let scale = if of_counter { scale_of(rollups) } else { None };
     let (ends, come_back) = expected_ends(rollups, scale);
     let is_plain = of_counter && !come_back;
+    let uncovered = rollups.iter().map(|rollup| {
+        (expected_cover(of_counter, rollup.first_ms, rollup.last_ms) - rollup.covered_ms) as f64
+    });
+    let uncovered: Vec<f64> = uncovered.collect();
+    let is_covered = uncovered.iter().all(|uncovered| *uncovered == 0.0);
     let places = scale.map_or(0, |scale| (scale as u8 + 1) << 4);
-    out.push(places | if of_counter { COUNTER } else { 0 } | if is_plain { PLAIN } else { 0 });
+    let flags = [(of_counter, COUNTER), (is_plain, PLAIN), (is_covered, COVERED)];
+    let flags = flags.iter().filter(|(is_so, _)| *is_so);
+    out.push(flags.fold(places, |flags, (_, flag)| flags | flag));
+    if !is_covered {
+        put_column(out, &uncovered, effort);
+    }
     let mut put = |field: &dyn Fn(&Rollup) -> f64| {
         let values: Vec<f64> = rollups.iter().map(field).collect();
         put_column(out, &values, effort);
         values
     };
-    put(&|rollup| (rollup.first_ms - rollup.start_ms) as f64);
-    put(&|rollup| (rollup.last_ms - rollup.start_ms) as f64);
-    put(&|rollup| f64::from(rollup.interval_ms));
-    put(&|rollup| {
-        expected_count(rollup.first_ms, rollup.last_ms, rollup.interval_ms) - rollup.count as f64
-    });
-    put(&|rollup| {
-        expected_cover(of_counter, rollup.first_ms, rollup.last_ms) - rollup.covered_ms as f64
-    });
     if !of_counter {
         let min = put(&|rollup| rollup.min);
         let max = put(&|rollup| rollup.max);
@@ -112,17 +115,12 @@ fn increase(rollup: &Rollup, scale: Option<usize>) -> f64 {
     without_noise(rollup.sum, scale, rollup.last)
 }
 
-/// How many samples come between two, both within, if none is missing.
-fn expected_count(first_ms: i64, last_ms: i64, interval_ms: u32) -> f64 {
-    (last_ms.saturating_sub(first_ms) / i64::from(interval_ms).max(1)).saturating_add(1) as f64
-}
-
 /// For how long an increase is known, if none is missing.
-fn expected_cover(of_counter: bool, first_ms: i64, last_ms: i64) -> f64 {
-    if of_counter { last_ms.saturating_sub(first_ms) as f64 } else { 0.0 }
+fn expected_cover(of_counter: bool, first_ms: i64, last_ms: i64) -> i64 {
+    if of_counter { last_ms.saturating_sub(first_ms) } else { 0 }
 }
 
-/// Which fields of rollups are read beside their times and counts: each column takes its time. The others are NaN.
+/// Which fields of rollups are read beside their rows: each column takes its time. The others are NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fields {
     /// Least, greatest and sum; a counter's rates and increase.
@@ -136,67 +134,50 @@ impl Fields {
     pub(super) const ALL: Self = Self { spread: true, ends: true };
 }
 
-/// Reads what [`put_rollups`] wrote for rollups that start at `starts`; `None` if no samples come to it.
-pub(super) fn read_rollups(bytes: &[u8], starts: &[i64], fields: Fields) -> Option<Vec<Rollup>> {
+/// Reads what [`put_rollups`] wrote for rollups in these rows; `None` if no samples come to it.
+pub(super) fn read_rollups(bytes: &[u8], rows: &Rows, fields: Fields) -> Option<Vec<Rollup>> {
+    let count = rows.extents.len();
     let mut input = Input::new(bytes);
     let flags = input.u8()?;
     let of_counter = flags & COUNTER != 0;
     let scale = usize::from(flags >> 4).checked_sub(1);
     let mut column = |is_needed: bool| {
-        let length = input.count()?;
-        let bytes = input.take(length)?;
-        if is_needed { read_values(bytes, starts.len()) } else { Some(Vec::new()) }
+        let bytes = next_column(&mut input)?;
+        if is_needed { read_values(bytes, count) } else { Some(Vec::new()) }
     };
-    let (first_ms, last_ms, interval_ms) = (column(true)?, column(true)?, column(true)?);
-    let (missing, uncovered) = (column(true)?, column(true)?);
     let Fields { spread, ends } = fields;
+    let uncovered = if flags & COVERED == 0 { column(true)? } else { Vec::new() };
     // Where a counter ends is told from its increase.
     let (min, max, sum) = (column(spread)?, column(spread)?, column(spread || ends)?);
-    let first = if of_counter { column(ends)? } else { vec![0.0; starts.len()] };
+    let first = if of_counter { column(ends)? } else { vec![0.0; count] };
     let last = column(ends)?;
     let read = |column: &[f64], row: usize| column.get(row).copied().unwrap_or(f64::NAN);
     let mut before = 0.0;
-    let rollups = starts.iter().enumerate().map(|(row, &start_ms)| {
-        let (first_ms, last_ms) = (first_ms[row] as i64, last_ms[row] as i64);
-        let (first_ms, last_ms) =
-            (start_ms.saturating_add(first_ms), start_ms.saturating_add(last_ms));
-        let interval_ms = interval_ms[row] as u32;
-        let (mut first, mut last, sum) = (read(&first, row), read(&last, row), read(&sum, row));
-        if of_counter && flags & PLAIN == 0 {
-            (first, last) = found_ends(before, sum, [first, last], scale);
-            before = last;
-        }
-        Rollup {
-            start_ms,
-            first_ms,
-            last_ms,
-            interval_ms,
-            count: (expected_count(first_ms, last_ms, interval_ms) - missing[row]) as u64,
-            covered_ms: (expected_cover(of_counter, first_ms, last_ms) - uncovered[row]) as i64,
-            min: read(&min, row),
-            max: read(&max, row),
-            sum,
-            first,
-            last,
-        }
-    });
-    let rollups: Vec<Rollup> = rollups.collect();
-    rollups.iter().all(is_sound).then_some(rollups)
-}
-
-/// Whether something that is reckoned with can be what samples come to.
-fn is_sound(rollup: &Rollup) -> bool {
-    rollup.start_ms <= rollup.first_ms
-        && rollup.first_ms <= rollup.last_ms
-        && rollup.count <= u32::MAX.into()
-        && rollup.covered_ms >= 0
-}
-
-fn put_column(out: &mut Vec<u8>, values: &[f64], effort: Effort) {
-    let mut column = Vec::new();
-    put_values(&mut column, values, effort);
-    put_u64(out, column.len() as u64);
-    out.extend_from_slice(&column);
+    let rollups =
+        rows.times.iter().zip(&rows.extents).enumerate().map(|(row, (start_ms, extent))| {
+            let Extent { first_ms, last_ms, interval_ms, count } = *extent;
+            let (mut first, mut last, sum) = (read(&first, row), read(&last, row), read(&sum, row));
+            if of_counter && flags & PLAIN == 0 {
+                (first, last) = found_ends(before, sum, [first, last], scale);
+                before = last;
+            }
+            let uncovered = uncovered.get(row).map_or(0, |uncovered| *uncovered as i64);
+            let covered_ms = expected_cover(of_counter, first_ms, last_ms).checked_sub(uncovered);
+            Some(Rollup {
+                start_ms: *start_ms,
+                first_ms,
+                last_ms,
+                interval_ms,
+                count,
+                covered_ms: covered_ms.filter(|covered_ms| *covered_ms >= 0)?,
+                min: read(&min, row),
+                max: read(&max, row),
+                sum,
+                first,
+                last,
+            })
+        });
+    rollups.collect()
 }
 
 /// What was reckoned with decimals of `scale` places, the largest about `of`, as one, if it is one but for rounding.
@@ -229,17 +210,17 @@ mod tests {
         let total = (0..86_400i64).map(|row| (row * 1000, (row * row / 1000) as f64));
         let counters = fold_samples(Kind::Counter, 60_000, 1000, total);
         for (kind, rollups) in [(Kind::Gauge, gauges), (Kind::Counter, counters)] {
-            let starts: Vec<i64> = rollups.iter().map(|rollup| rollup.start_ms).collect();
+            let rows = Rows::of(&rollups);
             let bytes = bytes_of(kind, &rollups);
             assert!(bytes.len() < 1440 * 8, "{kind:?}: {} bytes", bytes.len());
             for (one, other) in
-                rollups.iter().zip(read_rollups(&bytes, &starts, Fields::ALL).unwrap())
+                rollups.iter().zip(read_rollups(&bytes, &rows, Fields::ALL).unwrap())
             {
                 assert!((one.sum - other.sum).abs() <= one.sum * 1e-11);
                 assert_eq!(Rollup { sum: 0.0, ..*one }, Rollup { sum: 0.0, ..other });
             }
             for cut in 0..bytes.len() {
-                assert_eq!(read_rollups(&bytes[..cut], &starts, Fields::ALL), None);
+                assert_eq!(read_rollups(&bytes[..cut], &rows, Fields::ALL), None);
             }
         }
     }
@@ -250,29 +231,25 @@ mod tests {
         for kind in [Kind::Gauge, Kind::Counter] {
             let samples = odd.iter().zip(0..).map(|(value, row)| (row * 20_000, *value));
             let rollups = fold_samples(kind, 60_000, 20_000, samples);
-            let starts: Vec<i64> = rollups.iter().map(|rollup| rollup.start_ms).collect();
-            let back = read_rollups(&bytes_of(kind, &rollups), &starts, Fields::ALL).unwrap();
+            let bytes = bytes_of(kind, &rollups);
+            let back = read_rollups(&bytes, &Rows::of(&rollups), Fields::ALL).unwrap();
             for (one, other) in rollups.iter().zip(back) {
                 assert_eq!(one.last.to_bits(), other.last.to_bits());
-                assert_eq!((one.first_ms, one.last_ms), (other.first_ms, other.last_ms));
             }
         }
     }
 
     #[test]
-    fn what_no_samples_come_to_is_refused() {
-        let sound = fold_samples(Kind::Gauge, 60_000, 1000, [(120_000, 1.0), (120_500, 2.0)])[0];
+    fn what_is_not_covered_comes_back_unless_it_is_more_than_there_is() {
+        let sound = fold_samples(Kind::Counter, 60_000, 1000, [(120_000, 1.0), (120_500, 2.0)])[0];
         let read = |rollup: Rollup| {
-            read_rollups(&bytes_of(Kind::Gauge, &[rollup]), &[120_000], Fields::ALL)
+            let bytes = bytes_of(Kind::Counter, &[rollup]);
+            read_rollups(&bytes, &Rows::of(&[rollup]), Fields::ALL)
         };
-        assert_eq!(read(sound), Some(vec![sound]));
-        for unsound in [
-            Rollup { first_ms: 119_999, ..sound },
-            Rollup { last_ms: 119_999, ..sound },
-            Rollup { count: u64::MAX, ..sound },
-            Rollup { covered_ms: -1, ..sound },
-        ] {
-            assert_eq!(read(unsound), None);
+        for covered_ms in [sound.covered_ms, 100] {
+            let rollup = Rollup { covered_ms, ..sound };
+            assert_eq!(read(rollup), Some(vec![rollup]));
         }
+        assert_eq!(read(Rollup { covered_ms: -1, ..sound }), None);
     }
 }

@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{pieces::Piece, tier::Tier};
+use super::{pieces::Piece, rows::Rows, tier::Tier};
 use crate::series::SeriesId;
 
 /// So many runs of a family may take in series of other pieces that stand at their times.
@@ -27,8 +27,8 @@ pub(super) struct Run {
 /// Numbers of pieces of a family, ascending.
 pub(super) type Pieces = Rc<[usize]>;
 
-/// What of a family, whose pieces stand at `times`, is written together in a segment of `tier`.
-pub(super) fn runs_of(family: &[Piece], times: &[Vec<i64>], tier: Tier) -> Vec<Run> {
+/// What of a family, whose pieces stand in `rows`, is written together in a segment of `tier`.
+pub(super) fn runs_of(family: &[Piece], rows: &[Rows], tier: Tier) -> Vec<Run> {
     let mut of_series: BTreeMap<SeriesId, Vec<usize>> = BTreeMap::new();
     for (number, piece) in family.iter().enumerate() {
         for entry in &piece.entries {
@@ -42,10 +42,11 @@ pub(super) fn runs_of(family: &[Piece], times: &[Vec<i64>], tier: Tier) -> Vec<R
     for (series, pieces) in of_series {
         alike.entry(pieces).or_default().push(series);
     }
-    let rows = |pieces: &[usize]| pieces.iter().map(|piece| times[*piece].len()).sum::<usize>();
+    let count =
+        |pieces: &[usize]| -> usize { pieces.iter().map(|piece| rows[*piece].times.len()).sum() };
     let mut alike: Vec<(Pieces, Vec<SeriesId>)> =
         alike.into_iter().map(|(pieces, series)| (pieces.into(), series)).collect();
-    alike.sort_by_cached_key(|(pieces, series)| (usize::MAX - rows(pieces), series[0]));
+    alike.sort_by_cached_key(|(pieces, series)| (usize::MAX - count(pieces), series[0]));
     let mut runs: Vec<Run> = Vec::new();
     for (pieces, series) in alike {
         let columns = series.into_iter().map(|series| (series, pieces.clone()));
@@ -54,7 +55,7 @@ pub(super) fn runs_of(family: &[Piece], times: &[Vec<i64>], tier: Tier) -> Vec<R
             run.columns.extend(columns);
             continue;
         }
-        let times = if tier == Tier::Raw { times_of(&pieces, times) } else { Vec::new() };
+        let times = if tier == Tier::Raw { times_of(&pieces, rows) } else { Vec::new() };
         let holds = |run: &Run| is_within(&times, &run.times);
         match runs.iter_mut().take(OPEN_MOST).find(|run| holds(run)) {
             Some(run) => run.columns.extend(columns),
@@ -68,8 +69,9 @@ pub(super) fn runs_of(family: &[Piece], times: &[Vec<i64>], tier: Tier) -> Vec<R
 }
 
 /// The times of pieces, each once.
-fn times_of(pieces: &[usize], times: &[Vec<i64>]) -> Vec<i64> {
-    let mut all: Vec<i64> = pieces.iter().flat_map(|piece| &times[*piece]).copied().collect();
+fn times_of(pieces: &[usize], rows: &[Rows]) -> Vec<i64> {
+    let times = pieces.iter().flat_map(|piece| &rows[*piece].times);
+    let mut all: Vec<i64> = times.copied().collect();
     // A few runs that are in order: next to nothing to do.
     all.sort();
     all.dedup();
@@ -85,6 +87,8 @@ fn is_within<T: Ord>(few: &[T], many: &[T]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::store::segment::{Entry, Place};
 
@@ -108,13 +112,14 @@ mod tests {
     #[test]
     fn lanes_become_one_and_what_stands_at_other_times_stays_apart() {
         let family = [piece(&[1, 2]), piece(&[3, 4]), piece(&[1, 3]), piece(&[2, 4, 5])];
-        let times = [0..100, 0..100, 100..200, 100..200].map(|rows| rows.collect::<Vec<i64>>());
-        let runs = runs_of(&family, &times, Tier::Raw);
+        let at = |times: Range<i64>| Rows { times: times.collect(), ..Rows::default() };
+        let rows = [0..100, 0..100, 100..200, 100..200].map(at);
+        let runs = runs_of(&family, &rows, Tier::Raw);
         assert_eq!(series_of(&runs), [[1, 2, 3, 4, 5]]);
         assert_eq!(runs[0].times, (0..200).collect::<Vec<_>>());
         assert_eq!(*runs[0].columns[2].1, [1, 2]);
 
-        let apart = [(0..100).collect(), (200..300).collect(), (100..200).collect(), vec![500]];
+        let apart = [0..100, 200..300, 100..200, 500..501].map(at);
         let runs = runs_of(&family, &apart, Tier::Raw);
         assert_eq!(series_of(&runs), [vec![1], vec![3], vec![2, 5], vec![4]]);
         assert_eq!(series_of(&runs_of(&family, &apart, Tier::Minute)), [[1, 2, 3, 4, 5]]);

@@ -171,7 +171,7 @@ impl Opened {
                 hash_map::Entry::Occupied(known) => known.into_mut(),
                 hash_map::Entry::Vacant(free) => {
                     *left = left.saturating_sub(1);
-                    free.insert(self.segment.times(entry)?)
+                    free.insert(self.segment.rows(entry)?.times)
                 }
             };
             let Ok(row) = times.binary_search(&at_ms) else { continue };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  header   "BZSG" · version u16 · flags u16 · number u64 · id of the store u128
-//!  columns  each its bytes and their crc32c: the times of a group of rows, then
+//!  columns  each its bytes and their crc32c: a group of rows, see [`super::rows`], then
 //!           the values, or rollups, of each of its series
 //!  table    see [`super::table`], as DEFLATE
 //!  index    an entry for each value column, by (series, time), in pages: see [`super::index_page`]
@@ -22,15 +22,15 @@ use std::{
 
 use super::{
     StoreError,
-    codec::{Effort, put_times, put_values},
+    codec::{Effort, put_values},
     disk::{File, create_dir_all, remove_file, rename, sync_folder},
     index_page::put_index,
     rollup::Rollup,
     rollup_codec::put_rollups,
     room::Room,
+    rows::{Extent, Rows, put_rows},
     table::Table,
     tier::Tier,
-    wire::put_u64,
 };
 use crate::series::{Kind, SeriesId};
 
@@ -45,8 +45,8 @@ pub(super) const HEADER: usize = 32;
 pub(super) const FOOTER: usize = 72;
 /// A segment is closed when it reaches this size: places in it are 32 bits.
 pub(super) const SEGMENT_MAX: u64 = 1 << 30;
-/// So many columns of times are known to have been written: a day's, once a second, has 22.
-const TIMES_MOST: usize = 32;
+/// So many groups of rows are known to have been written: a day's, once a second, has 22.
+const ROWS_MOST: usize = 32;
 /// Milliseconds of a day.
 pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -117,8 +117,8 @@ pub(super) struct SegmentWriter {
     facts: SegmentFacts,
     header: [u8; HEADER],
     entries: Vec<Entry>,
-    /// The times that were written last, and where they stand, the newest at the end.
-    times: VecDeque<(Vec<i64>, Place)>,
+    /// The rows that were written last, and where they stand, the newest at the end.
+    rows: VecDeque<(Rows, Place)>,
     /// Bytes not yet written, and how many stand before them.
     pending: Vec<u8>,
     written: u64,
@@ -207,9 +207,9 @@ impl SegmentWriter {
         }
         let file = File::create(&draft).map_err(StoreError::file("make segment", &draft))?;
         let header = header(&facts, store);
-        let (entries, pending, times) = (Vec::new(), header.to_vec(), VecDeque::new());
+        let (entries, pending, rows) = (Vec::new(), header.to_vec(), VecDeque::new());
         let (written, room) = (0, Room::default());
-        Ok(Self { file, draft, path, facts, header, entries, times, pending, written, room })
+        Ok(Self { file, draft, path, facts, header, entries, rows, pending, written, room })
     }
 
     /// Adds rows. They wait in memory until [`write_out`](Self::write_out).
@@ -225,7 +225,7 @@ impl SegmentWriter {
         let ends =
             ends.map(|(first, last)| (times[usize::from(*first)], times[usize::from(*last)]));
         let Some((first_ms, last_ms)) = ends else { return };
-        let place = self.times(times);
+        let place = self.place_of(times, Vec::new(), effort);
         let values = self.put(|out| put_column(out, column, times.len(), effort));
         self.enter(column.series, (first_ms, last_ms), place, values);
         self.facts.samples += column.values.len() as u64;
@@ -240,8 +240,8 @@ impl SegmentWriter {
         effort: Effort,
     ) {
         let (Some(first), Some(last)) = (rollups.first(), rollups.last()) else { return };
-        let starts: Vec<i64> = rollups.iter().map(|rollup| rollup.start_ms).collect();
-        let place = self.times(&starts);
+        let Rows { times, extents } = Rows::of(rollups);
+        let place = self.place_of(&times, extents, effort);
         let values = self.put(|out| put_rollups(out, kind, rollups, effort));
         self.enter(series, (first.first_ms, last.last_ms), place, values);
         self.facts.samples += rollups.len() as u64;
@@ -260,19 +260,18 @@ impl SegmentWriter {
         self.entries.push(Entry { series, first, last, times, values });
     }
 
-    /// Where the times stand, which are written unless they were not long ago.
-    fn times(&mut self, times: &[i64]) -> Place {
-        if let Some((_, place)) = self.times.iter().rev().find(|(before, _)| *before == times) {
+    /// Where rows stand, which are written unless they were not long ago.
+    fn place_of(&mut self, times: &[i64], extents: Vec<Extent>, effort: Effort) -> Place {
+        let is_it = |rows: &Rows| rows.times == times && rows.extents == extents;
+        if let Some((_, place)) = self.rows.iter().rev().find(|(rows, _)| is_it(rows)) {
             return *place;
         }
-        let place = self.put(|out| {
-            put_u64(out, times.len() as u64);
-            put_times(out, times);
-        });
-        if self.times.len() == TIMES_MOST {
-            self.times.pop_front();
+        let rows = Rows { times: times.to_vec(), extents };
+        let place = self.put(|out| put_rows(out, &rows, effort));
+        if self.rows.len() == ROWS_MOST {
+            self.rows.pop_front();
         }
-        self.times.push_back((times.to_vec(), place));
+        self.rows.push_back((rows, place));
         place
     }
 

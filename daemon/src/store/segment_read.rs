@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     StoreError,
-    codec::{ROWS_MAX, read_times, read_values},
+    codec::read_values,
     delta::bit,
     disk::File,
     index::Index,
@@ -16,6 +16,7 @@ use super::{
     messages::TIMES,
     rollup::Rollup,
     rollup_codec::{Fields, read_rollups},
+    rows::{Rows, read_rows},
     segment::{
         Entry, FOOTER, FOOTER_MAGIC, HEADER, MAGIC, Place, SegmentFacts, VERSION, VERSION_LEAST,
         checksum, footer_checksum,
@@ -170,33 +171,22 @@ impl Segment {
         input.take(rows.div_ceil(8)).map(|bits| Some(bits.to_vec())).ok_or_else(damaged)
     }
 
-    /// The rollups of an entry, whose stretches begin at `starts`, as long as they are whole.
+    /// The rollups of an entry, which stand in `rows`, as long as they are whole.
     pub(super) fn rollups(
         &self,
         entry: &Entry,
-        starts: &[i64],
+        rows: &Rows,
         fields: Fields,
     ) -> Result<Vec<Rollup>, StoreError> {
-        let bytes = self.read(entry.values)?;
-        let held = self.times_held();
-        let is_within =
-            |rollup: &Rollup| held.contains(&rollup.first_ms) && held.contains(&rollup.last_ms);
-        let rollups = read_rollups(&bytes, starts, fields);
-        let rollups = rollups.filter(|rollups| rollups.iter().all(is_within));
+        let rollups = read_rollups(&self.read(entry.values)?, rows, fields);
         rollups.ok_or_else(|| self.damaged("a column of rollups makes no sense"))
     }
 
-    /// The times that an entry's values stand at.
-    pub(super) fn times(&self, entry: &Entry) -> Result<Vec<i64>, StoreError> {
-        let bytes = self.read(entry.times)?;
-        let held = self.times_held();
-        let mut input = Input::new(&bytes);
-        let rows = input.u32().map(|rows| rows as usize).filter(|rows| *rows <= ROWS_MAX);
-        let times = rows.and_then(|rows| read_times(input.rest(), rows)).filter(|times| {
-            times.is_sorted_by(|one, other| one < other)
-                && times.iter().all(|at_ms| held.contains(at_ms))
-        });
-        times.ok_or_else(|| self.damaged("a column of times makes no sense"))
+    /// The rows that an entry's values stand in.
+    pub(super) fn rows(&self, entry: &Entry) -> Result<Rows, StoreError> {
+        let rows = read_rows(&self.read(entry.times)?, self.facts.tier != Tier::Raw);
+        let rows = rows.filter(|rows| rows.are_of(&self.times_held()));
+        rows.ok_or_else(|| self.damaged("a column of times makes no sense"))
     }
 
     /// The times that it may hold.

@@ -217,10 +217,10 @@ impl Settler {
     ) -> Result<(), Failure> {
         let tier = writer.facts().tier;
         for family in families {
-            let times = sources.times(family)?;
-            for run in runs_of(family, &times, tier) {
+            let rows = sources.rows(family)?;
+            for run in runs_of(family, &rows, tier) {
                 for (series, pieces) in &run.columns {
-                    let of_piece = |number: &usize| (&family[*number], &times[*number][..]);
+                    let of_piece = |number: &usize| (&family[*number], &rows[*number]);
                     let pieces: Vec<_> = pieces.iter().map(of_piece).collect();
                     if tier == Tier::Raw {
                         sources.add_samples(writer, *series, &pieces, &run.times)?;

@@ -233,7 +233,7 @@ fn a_segment_that_is_whole_and_makes_no_sense_is_refused() {
     let whole = fs::read(&path).unwrap();
     let segment = Segment::open(&path, 1).unwrap();
     let entry = segment.entries().unwrap()[0];
-    assert_eq!(segment.times(&entry).unwrap(), [START_MS, START_MS + 1]);
+    assert_eq!(segment.rows(&entry).unwrap().times, [START_MS, START_MS + 1]);
 
     let (of_another_day, _) = segment_of(folder.path(), day - 1, &[START_MS]);
     assert!(refused(&of_another_day).contains("its footer makes no sense"));
@@ -241,7 +241,7 @@ fn a_segment_that_is_whole_and_makes_no_sense_is_refused() {
         let (unordered, _) = segment_of(folder.path(), day, &times);
         let segment = Segment::open(&unordered, 1).unwrap();
         let entry = segment.entries().unwrap()[0];
-        let error = segment.times(&entry).unwrap_err().to_string();
+        let error = segment.rows(&entry).unwrap_err().to_string();
         assert!(error.contains("a column of times makes no sense"), "{error}");
     }
     // Index and number of entries that reach beyond the file, or any number.

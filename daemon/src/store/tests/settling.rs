@@ -29,8 +29,8 @@ impl Opened {
             let (entries, damaged) = segment.find(id).unwrap();
             assert!(!damaged);
             for entry in entries {
-                let times = segment.times(&entry).unwrap();
-                rollups.extend(segment.rollups(&entry, &times, Fields::ALL).unwrap());
+                let rows = segment.rows(&entry).unwrap();
+                rollups.extend(segment.rollups(&entry, &rows, Fields::ALL).unwrap());
             }
         }
         rollups.sort_by_key(|rollup| rollup.first_ms);

@@ -111,9 +111,9 @@ impl Counted {
         facts: &SegmentFacts,
         entry: &Entry,
     ) -> Result<(), StoreError> {
-        let (id, times) = (entry.series, segment.times(entry)?);
+        let (id, rows) = (entry.series, segment.rows(entry)?);
         if facts.tier == Tier::Raw {
-            let samples = segment.values(entry, &times)?;
+            let samples = segment.values(entry, &rows.times)?;
             // A rollup counts numbers.
             let numbers = samples.iter().filter(|(_, value)| facts.folded && !value.is_nan());
             for (at_ms, _) in numbers {
@@ -124,7 +124,7 @@ impl Counted {
             return Ok(());
         }
         let fields = Fields { spread: false, ends: false };
-        for rollup in segment.rollups(entry, &times, fields)? {
+        for rollup in segment.rollups(entry, &rows, fields)? {
             let count = i64::try_from(rollup.count).unwrap_or(i64::MAX);
             let step = (id, facts.tier, rollup.start_ms);
             self.add(step, |balance| &mut balance.counted, count);

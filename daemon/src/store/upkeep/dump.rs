@@ -207,7 +207,7 @@ impl<'a> Dump<'a> {
             if last < from_ms || first >= to_ms {
                 continue;
             }
-            let read = segment.times(&entry).and_then(|times| segment.values(&entry, &times));
+            let read = segment.rows(&entry).and_then(|rows| segment.values(&entry, &rows.times));
             match read {
                 Ok(read) => {
                     let within = |(at_ms, _): &(i64, f64)| (from_ms..to_ms).contains(at_ms);

@@ -156,11 +156,11 @@ fn rollups(
     series: &Series,
     step_ms: i64,
 ) -> Result<Vec<Rollup>, StoreError> {
-    let times = segment.times(entry)?;
+    let rows = segment.rows(entry)?;
     if segment.facts().tier != Tier::Raw {
-        return segment.rollups(entry, &times, Fields::ALL);
+        return segment.rollups(entry, &rows, Fields::ALL);
     }
-    let samples = segment.values(entry, &times)?;
+    let samples = segment.values(entry, &rows.times)?;
     let interval_ms = interval_of(samples.iter().map(|(at_ms, _)| *at_ms), series.interval_ms);
     Ok(fold_samples(series.kind, step_ms, interval_ms, samples))
 }

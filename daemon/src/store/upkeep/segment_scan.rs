@@ -164,8 +164,8 @@ impl SegmentFile<'_> {
         entries.sort_unstable_by_key(|entry| (entry.times.at, entry.times.length, entry.values.at));
         for entries in entries.chunk_by(|one, other| one.times == other.times) {
             let Some(first) = entries.first() else { continue };
-            let times = match segment.times(first) {
-                Ok(times) => times,
+            let rows = match segment.rows(first) {
+                Ok(rows) => rows,
                 Err(error) => {
                     let mut damage = self.of_place(first.times, what(error)?);
                     for entry in entries {
@@ -176,11 +176,11 @@ impl SegmentFile<'_> {
                     continue;
                 }
             };
-            let rows: BTreeMap<i64, u16> = times.iter().copied().zip(0..).collect();
+            let row_of: BTreeMap<i64, u16> = rows.times.iter().copied().zip(0..).collect();
             let mut columns = Vec::with_capacity(entries.len());
             for entry in entries {
                 if segment.facts().tier != Tier::Raw {
-                    match segment.rollups(entry, &times, Fields::ALL) {
+                    match segment.rollups(entry, &rows, Fields::ALL) {
                         Ok(rollups) => {
                             scan.samples += rollups.len() as u64;
                             each(Whole::Rollups(entry.series, rollups));
@@ -189,12 +189,12 @@ impl SegmentFile<'_> {
                     }
                     continue;
                 }
-                match segment.values(entry, &times) {
+                match segment.values(entry, &rows.times) {
                     Ok(samples) => {
                         scan.samples += samples.len() as u64;
                         let (rows, values) = samples
                             .into_iter()
-                            .filter_map(|(at_ms, value)| Some((*rows.get(&at_ms)?, value)))
+                            .filter_map(|(at_ms, value)| Some((*row_of.get(&at_ms)?, value)))
                             .unzip();
                         columns.push(GroupColumn { series: entry.series, rows, values });
                     }
@@ -202,7 +202,7 @@ impl SegmentFile<'_> {
                 }
             }
             if !columns.is_empty() {
-                each(Whole::Rows(Group { times, columns }));
+                each(Whole::Rows(Group { times: rows.times, columns }));
             }
         }
         Ok(())
