@@ -50,7 +50,9 @@ pub(super) fn stats(arguments: StatsArguments) -> Result<ExitCode, Failure> {
 
 fn shown(inventory: &Inventory) -> String {
     let Inventory { samples, samples_unsealed, series, bytes_total, parts, tiers, .. } = inventory;
-    let per_sample = each(inventory.bytes_per_sample, "sample");
+    let per_sample = inventory
+        .bytes_per_sample
+        .map_or(String::new(), |bytes| format!(", {bytes:.3} bytes/sample without the reserve"));
     let bytes = |bytes: u64| table::value(bytes as f64, "bytes");
     let mut text = format!(
         "{samples} samples of {series} series in {}{per_sample}; {samples_unsealed} of them are not sealed\n\n",
@@ -80,10 +82,6 @@ fn shown(inventory: &Inventory) -> String {
     }));
     text.push_str(&table::columns(&rows, true));
     text
-}
-
-fn each(bytes: Option<f64>, what: &str) -> String {
-    bytes.map_or(String::new(), |bytes| format!(", {bytes:.3} bytes/{what}"))
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
@@ -117,7 +115,7 @@ mod tests {
         };
         assert_eq!(
             shown(&inventory),
-            "1500 samples of 3 series in 3 KiB, 2.048 bytes/sample; 500 of them are not sealed\n\n\
+            "1500 samples of 3 series in 3 KiB, 2.048 bytes/sample without the reserve; 500 of them are not sealed\n\n\
              part       size  bytes\n\
              log   2.414 KiB   2472\n\n\
              tier  segments  points   size  bytes/point                oldest                    newest\n\

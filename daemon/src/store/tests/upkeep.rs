@@ -66,6 +66,7 @@ fn flip(path: &Path, at: usize) {
 #[test]
 fn the_parts_of_a_store_are_the_whole_and_its_samples_are_counted() {
     let (folder, all) = furnished();
+    fs::write(folder.path().join("reserve"), [0; 1 << 20]).unwrap();
     let store = ClosedStore::open(folder.path(), &StoreConfig::default()).unwrap();
     let inventory = store.inventory();
 
@@ -73,6 +74,8 @@ fn the_parts_of_a_store_are_the_whole_and_its_samples_are_counted() {
     assert_eq!(inventory.series, 2);
     assert_eq!(inventory.bytes_total, bytes_below(folder.path()));
     assert_eq!(inventory.parts.iter().map(|part| part.bytes).sum::<u64>(), inventory.bytes_total);
+    let in_use = (inventory.bytes_total - (1 << 20)) as f64;
+    assert_eq!(inventory.bytes_per_sample, Some(in_use / inventory.samples as f64));
     let raw = &inventory.tiers[0];
     assert_eq!((&*raw.tier, raw.segments, raw.points), ("raw", 2, 1200));
     assert_eq!((raw.oldest_ms, raw.newest_ms), (Some(START_MS), Some(START_MS + 599_000)));

@@ -10,6 +10,9 @@ use super::super::{
     tier::Tier,
 };
 
+/// The part that is given back when the disk is full.
+const RESERVE: &str = "reserve";
+
 /// What a store consists of, at one moment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Inventory {
@@ -21,7 +24,7 @@ pub struct Inventory {
     pub series: u64,
     /// Size of the whole folder.
     pub bytes_total: u64,
-    /// The same for each sample; none where there is no sample.
+    /// The same for each sample, but for the reserve, which holds none; nothing where there is no sample.
     pub bytes_per_sample: Option<f64>,
     /// Sizes of all parts, which are together the whole.
     pub parts: Vec<PartSize>,
@@ -69,12 +72,14 @@ impl Inventory {
         let samples = sealed + samples_unsealed;
         let parts = parts_of(&shared.path);
         let bytes_total = parts.iter().map(|part| part.bytes).sum();
+        let reserve = parts.iter().filter(|part| part.part == RESERVE);
+        let in_use = bytes_total - reserve.map(|part| part.bytes).sum::<u64>();
         Self {
             samples,
             samples_unsealed,
             series: shared.catalog.len() as u64,
             bytes_total,
-            bytes_per_sample: per(bytes_total, samples),
+            bytes_per_sample: per(in_use, samples),
             parts,
             tiers,
         }
@@ -105,7 +110,7 @@ fn per(bytes: u64, samples: u64) -> Option<f64> {
 fn parts_of(path: &Path) -> Vec<PartSize> {
     let mut parts: Vec<(&str, u64)> = vec![("log", 0)];
     parts.extend(Tier::ALL.map(|tier| (tier.name(), 0)));
-    parts.extend(["state", "checkpoint", "reserve", "other"].map(|part| (part, 0)));
+    parts.extend(["state", "checkpoint", RESERVE, "other"].map(|part| (part, 0)));
     let mut add = |part: &str, bytes: u64| {
         let place = parts.iter().position(|(name, _)| *name == part).unwrap_or(parts.len() - 1);
         parts[place].1 += bytes;
