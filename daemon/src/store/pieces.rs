@@ -5,7 +5,9 @@
 //! Reading is strict: what is damaged is an error that names its segment.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -16,7 +18,7 @@ use super::{
     rollup::{Rollup, fold, interval_of},
     rollup_codec::Fields,
     rows::Rows,
-    segment::{Entry, GroupColumn, SegmentFacts, SegmentWriter},
+    segment::{Entry, GroupColumn, Place, SegmentFacts, SegmentWriter},
     segment_read::Segment,
     shared::Shared,
     table::{StreamEnd, Table},
@@ -26,6 +28,9 @@ use crate::series::{Catalog, Kind, Series, SeriesId};
 
 /// So many segments that are long gone are still named, the newest of them.
 const REPLACED_MOST: usize = 4096;
+/// So many rows are kept once they were read, 20 MB of them at most: more than a series has in all segments of a day or a
+/// week. Series with holes of their own share none.
+const ROWS_KEPT: usize = 1 << 19;
 
 /// Something that a segment should have and has not.
 pub(super) type Broken = (u64, StoreError);
@@ -36,6 +41,14 @@ pub(super) struct Sources {
     tables: Vec<Table>,
     tier: Tier,
     catalog: Arc<Catalog>,
+    kept: RefCell<Kept>,
+}
+
+/// Rows that were read, by the number of their segment and their place in it.
+#[derive(Default)]
+struct Kept {
+    rows: HashMap<(usize, Place), Rc<Rows>>,
+    count: usize,
 }
 
 /// The columns of one segment that share their times, by series.
@@ -61,7 +74,8 @@ impl Sources {
             segments.push(segment);
         }
         let tier = facts.first().map_or(Tier::Raw, |facts| facts.tier);
-        Ok(Self { segments, tables, tier, catalog: shared.catalog.clone() })
+        let (catalog, kept) = (shared.catalog.clone(), RefCell::default());
+        Ok(Self { segments, tables, tier, catalog, kept })
     }
 
     /// What the new segment says of itself: the series and ends of all.
@@ -102,13 +116,21 @@ impl Sources {
         own.chain(before.into_iter().rev().take(REPLACED_MOST)).collect()
     }
 
-    /// The rows of each piece of a family.
-    pub(super) fn rows(&self, family: &Family) -> Result<Vec<Rows>, Broken> {
-        let rows = family.iter().map(|piece| {
-            let segment = &self.segments[piece.source];
-            segment.rows(&piece.entries[0]).map_err(|error| (segment.facts().id, error))
-        });
-        rows.collect()
+    /// The rows of a piece.
+    pub(super) fn rows(&self, piece: &Piece) -> Result<Rc<Rows>, Broken> {
+        let Kept { rows: kept, count } = &mut *self.kept.borrow_mut();
+        let (segment, entry) = (&self.segments[piece.source], &piece.entries[0]);
+        let place = (piece.source, entry.times);
+        if let Some(rows) = kept.get(&place) {
+            return Ok(rows.clone());
+        }
+        let rows = segment.rows(entry).map_err(|error| (segment.facts().id, error))?;
+        *count += rows.times.len();
+        if *count > ROWS_KEPT {
+            kept.clear();
+            *count = rows.times.len();
+        }
+        Ok(kept.entry(place).or_insert(Rc::new(rows)).clone())
     }
 
     /// Adds the samples of one series to what is written, in these rows.
@@ -116,12 +138,12 @@ impl Sources {
         &self,
         writer: &mut SegmentWriter,
         series: SeriesId,
-        pieces: &[(&Piece, &Rows)],
+        pieces: &[&Piece],
         rows: &[i64],
     ) -> Result<(), Broken> {
         let mut samples = Vec::new();
-        for (piece, rows) in pieces {
-            samples.extend(self.samples(piece, series, rows)?);
+        for piece in pieces {
+            samples.extend(self.samples(piece, series)?);
         }
         // Lanes may have taken turns, and what was read back from a damaged log may be there twice.
         samples.sort_by_key(|(at_ms, _)| *at_ms);
@@ -148,13 +170,13 @@ impl Sources {
         &self,
         writer: &mut SegmentWriter,
         series: SeriesId,
-        pieces: &[(&Piece, &Rows)],
+        pieces: &[&Piece],
         tier: Tier,
     ) -> Result<(), Broken> {
         let kind = self.catalog.get(series).map_or(Kind::Gauge, |series| series.kind);
         let mut parts = Vec::new();
-        for (piece, rows) in pieces {
-            parts.extend(self.rollups(piece, series, rows, kind)?);
+        for piece in pieces {
+            parts.extend(self.rollups(piece, series, kind)?);
         }
         parts.sort_by_key(|part| part.first_ms);
         let effort = if self.tier == Tier::Raw { Effort::Fresh } else { Effort::Settled };
@@ -165,13 +187,8 @@ impl Sources {
         Ok(())
     }
 
-    fn samples(
-        &self,
-        piece: &Piece,
-        series: SeriesId,
-        rows: &Rows,
-    ) -> Result<Vec<(i64, f64)>, Broken> {
-        let segment = &self.segments[piece.source];
+    fn samples(&self, piece: &Piece, series: SeriesId) -> Result<Vec<(i64, f64)>, Broken> {
+        let (segment, rows) = (&self.segments[piece.source], self.rows(piece)?);
         let mut samples = Vec::new();
         for entry in piece.entries_of(series) {
             let read = segment.values(entry, &rows.times);
@@ -180,23 +197,17 @@ impl Sources {
         Ok(samples)
     }
 
-    fn rollups(
-        &self,
-        piece: &Piece,
-        series: SeriesId,
-        rows: &Rows,
-        kind: Kind,
-    ) -> Result<Vec<Rollup>, Broken> {
+    fn rollups(&self, piece: &Piece, series: SeriesId, kind: Kind) -> Result<Vec<Rollup>, Broken> {
         if self.tier != Tier::Raw {
-            let segment = &self.segments[piece.source];
+            let (segment, rows) = (&self.segments[piece.source], self.rows(piece)?);
             let mut rollups = Vec::new();
             for entry in piece.entries_of(series) {
-                let read = segment.rollups(entry, rows, Fields::ALL);
+                let read = segment.rollups(entry, &rows, Fields::ALL);
                 rollups.extend(read.map_err(|error| (segment.facts().id, error))?);
             }
             return Ok(rollups);
         }
-        let samples = self.samples(piece, series, rows)?;
+        let samples = self.samples(piece, series)?;
         let known = self.catalog.get(series).map_or(1, |series| series.interval_ms);
         let interval_ms = interval_of(samples.iter().map(|(at_ms, _)| *at_ms), known);
         let rollup = |(at, value)| Rollup::of(kind, at, at, value, interval_ms);
@@ -212,8 +223,8 @@ pub(super) fn families_of(sources: &Sources) -> Result<Vec<Family>, Broken> {
         let mut entries = segment.entries().map_err(|error| (facts.id, error))?;
         entries.sort_unstable_by_key(|entry| (entry.times.at, entry.series));
         for of_piece in entries.chunk_by(|one, other| one.times == other.times) {
-            let rows = segment.rows(&of_piece[0]).map_err(|error| (facts.id, error))?;
-            let Some(&first_ms) = rows.times.first() else { continue };
+            let first = of_piece.iter().map(|entry| segment.span(entry).0).min();
+            let Some(first_ms) = first else { continue };
             pieces.push(Piece { source, entries: of_piece.to_vec(), first_ms });
         }
     }

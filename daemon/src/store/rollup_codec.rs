@@ -136,20 +136,20 @@ impl Fields {
 
 /// Reads what [`put_rollups`] wrote for rollups in these rows; `None` if no samples come to it.
 pub(super) fn read_rollups(bytes: &[u8], rows: &Rows, fields: Fields) -> Option<Vec<Rollup>> {
-    let count = rows.extents.len();
+    let length = rows.extents.len();
     let mut input = Input::new(bytes);
     let flags = input.u8()?;
     let of_counter = flags & COUNTER != 0;
     let scale = usize::from(flags >> 4).checked_sub(1);
     let mut column = |is_needed: bool| {
         let bytes = next_column(&mut input)?;
-        if is_needed { read_values(bytes, count) } else { Some(Vec::new()) }
+        if is_needed { read_values(bytes, length) } else { Some(Vec::new()) }
     };
     let Fields { spread, ends } = fields;
     let uncovered = if flags & COVERED == 0 { column(true)? } else { Vec::new() };
     // Where a counter ends is told from its increase.
     let (min, max, sum) = (column(spread)?, column(spread)?, column(spread || ends)?);
-    let first = if of_counter { column(ends)? } else { vec![0.0; count] };
+    let first = if of_counter { column(ends)? } else { vec![0.0; length] };
     let last = column(ends)?;
     let read = |column: &[f64], row: usize| column.get(row).copied().unwrap_or(f64::NAN);
     let mut before = 0.0;

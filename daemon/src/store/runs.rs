@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{pieces::Piece, rows::Rows, tier::Tier};
+use super::{pieces::Piece, rows::Rows};
 use crate::series::SeriesId;
 
 /// So many runs of a family may take in series of other pieces that stand at their times.
@@ -27,19 +27,10 @@ pub(super) struct Run {
 /// Numbers of pieces of a family, ascending.
 pub(super) type Pieces = Rc<[usize]>;
 
-/// What of a family, whose pieces stand in `rows`, is written together in a segment of `tier`.
-pub(super) fn runs_of(family: &[Piece], rows: &[Rows], tier: Tier) -> Vec<Run> {
-    let mut of_series: BTreeMap<SeriesId, Vec<usize>> = BTreeMap::new();
-    for (number, piece) in family.iter().enumerate() {
-        for entry in &piece.entries {
-            let pieces = of_series.entry(entry.series).or_default();
-            if pieces.last() != Some(&number) {
-                pieces.push(number);
-            }
-        }
-    }
+/// What of a family, whose pieces stand in `rows`, is written together in a raw segment.
+pub(super) fn runs_of(family: &[Piece], rows: &[Rc<Rows>]) -> Vec<Run> {
     let mut alike: HashMap<Vec<usize>, Vec<SeriesId>> = HashMap::new();
-    for (series, pieces) in of_series {
+    for (series, pieces) in pieces_of(family) {
         alike.entry(pieces).or_default().push(series);
     }
     let count =
@@ -50,12 +41,12 @@ pub(super) fn runs_of(family: &[Piece], rows: &[Rows], tier: Tier) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (pieces, series) in alike {
         let columns = series.into_iter().map(|series| (series, pieces.clone()));
-        let holds = |run: &Run| tier != Tier::Raw || is_within(&pieces, &run.pieces);
+        let holds = |run: &Run| is_within(&pieces, &run.pieces);
         if let Some(run) = runs.iter_mut().take(OPEN_MOST).find(|run| holds(run)) {
             run.columns.extend(columns);
             continue;
         }
-        let times = if tier == Tier::Raw { times_of(&pieces, rows) } else { Vec::new() };
+        let times = times_of(&pieces, rows);
         let holds = |run: &Run| is_within(&times, &run.times);
         match runs.iter_mut().take(OPEN_MOST).find(|run| holds(run)) {
             Some(run) => run.columns.extend(columns),
@@ -68,8 +59,28 @@ pub(super) fn runs_of(family: &[Piece], rows: &[Rows], tier: Tier) -> Vec<Run> {
     runs
 }
 
+/// A family as one run of rollups, which have rows of their own.
+pub(super) fn one_run(family: &[Piece]) -> Run {
+    let columns = pieces_of(family).into_iter().map(|(series, pieces)| (series, pieces.into()));
+    Run { columns: columns.collect(), times: Vec::new(), pieces: Rc::default() }
+}
+
+/// The series of a family, and in which of its pieces each is.
+fn pieces_of(family: &[Piece]) -> BTreeMap<SeriesId, Vec<usize>> {
+    let mut of_series: BTreeMap<SeriesId, Vec<usize>> = BTreeMap::new();
+    for (number, piece) in family.iter().enumerate() {
+        for entry in &piece.entries {
+            let pieces = of_series.entry(entry.series).or_default();
+            if pieces.last() != Some(&number) {
+                pieces.push(number);
+            }
+        }
+    }
+    of_series
+}
+
 /// The times of pieces, each once.
-fn times_of(pieces: &[usize], rows: &[Rows]) -> Vec<i64> {
+fn times_of(pieces: &[usize], rows: &[Rc<Rows>]) -> Vec<i64> {
     let times = pieces.iter().flat_map(|piece| &rows[*piece].times);
     let mut all: Vec<i64> = times.copied().collect();
     // A few runs that are in order: next to nothing to do.
@@ -112,16 +123,16 @@ mod tests {
     #[test]
     fn lanes_become_one_and_what_stands_at_other_times_stays_apart() {
         let family = [piece(&[1, 2]), piece(&[3, 4]), piece(&[1, 3]), piece(&[2, 4, 5])];
-        let at = |times: Range<i64>| Rows { times: times.collect(), ..Rows::default() };
+        let at = |times: Range<i64>| Rc::new(Rows { times: times.collect(), ..Rows::default() });
         let rows = [0..100, 0..100, 100..200, 100..200].map(at);
-        let runs = runs_of(&family, &rows, Tier::Raw);
+        let runs = runs_of(&family, &rows);
         assert_eq!(series_of(&runs), [[1, 2, 3, 4, 5]]);
         assert_eq!(runs[0].times, (0..200).collect::<Vec<_>>());
         assert_eq!(*runs[0].columns[2].1, [1, 2]);
 
         let apart = [0..100, 200..300, 100..200, 500..501].map(at);
-        let runs = runs_of(&family, &apart, Tier::Raw);
+        let runs = runs_of(&family, &apart);
         assert_eq!(series_of(&runs), [vec![1], vec![3], vec![2, 5], vec![4]]);
-        assert_eq!(series_of(&runs_of(&family, &apart, Tier::Minute)), [[1, 2, 3, 4, 5]]);
+        assert_eq!(series_of(&[one_run(&family)]), [[1, 2, 3, 4, 5]]);
     }
 }

@@ -25,7 +25,7 @@ use super::{
     StoreError, disk,
     pieces::{Broken, Family, Sources, families_of},
     retention,
-    runs::runs_of,
+    runs::{one_run, runs_of},
     sealing::{discard, write_out},
     segment::{DAY_MS, SegmentFacts, SegmentWriter},
     settling::{Job, Terms, next_job},
@@ -217,11 +217,17 @@ impl Settler {
     ) -> Result<(), Failure> {
         let tier = writer.facts().tier;
         for family in families {
-            let rows = sources.rows(family)?;
-            for run in runs_of(family, &rows, tier) {
+            let runs = match tier {
+                Tier::Raw => {
+                    let rows: Result<Vec<_>, _> =
+                        family.iter().map(|piece| sources.rows(piece)).collect();
+                    runs_of(family, &rows?)
+                }
+                _ => vec![one_run(family)],
+            };
+            for run in runs {
                 for (series, pieces) in &run.columns {
-                    let of_piece = |number: &usize| (&family[*number], &rows[*number]);
-                    let pieces: Vec<_> = pieces.iter().map(of_piece).collect();
+                    let pieces: Vec<_> = pieces.iter().map(|number| &family[*number]).collect();
                     if tier == Tier::Raw {
                         sources.add_samples(writer, *series, &pieces, &run.times)?;
                     } else {

@@ -128,6 +128,40 @@ fn tiers_hold_what_the_samples_come_to_before_and_after_settling() {
 }
 
 #[test]
+fn series_of_a_collector_share_the_rows_of_their_rollups_unless_they_differ() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let ids = ids(&store);
+    // The last of them has no number now and then.
+    let third = |row: i64| if row % 100 == 7 { f64::NAN } else { row as f64 };
+    for begin in [0, HOUR] {
+        let frames = (begin..begin + HOUR).map(|row| {
+            let samples = [(ids[0], row as f64), (ids[1], row as f64), (ids[2], third(row))];
+            frame(START_MS + row * 1000, &samples)
+        });
+        store.write(frames.collect());
+        store.seal();
+    }
+    let minutes = ids.map(|id| store.expected_rollups(Tier::Minute, id));
+    for is_settled in [false, true] {
+        if is_settled {
+            store.settle();
+        }
+        let shared = &store.store.shared;
+        let segments = shared.view().segments.clone();
+        for facts in segments.values().filter(|facts| facts.tier != Tier::Raw) {
+            let segment = Segment::open(&facts.path(&shared.segment_folder()), facts.id).unwrap();
+            let [one, other, third] = ids.map(|id| segment.find(id).unwrap().0[0].times);
+            assert_eq!(one, other, "{facts:?}");
+            assert_ne!(one, third, "{facts:?}");
+        }
+        for (id, minutes) in ids.iter().zip(&minutes) {
+            assert_same(&store.rollups(Tier::Minute, *id), minutes);
+        }
+    }
+}
+
+#[test]
 fn a_kill_at_any_moment_of_settling_counts_nothing_twice() {
     let folder = TempDir::new().unwrap();
     let mut store = open(folder.path());

@@ -176,7 +176,10 @@ impl SegmentFile<'_> {
                     continue;
                 }
             };
-            let row_of: BTreeMap<i64, u16> = rows.times.iter().copied().zip(0..).collect();
+            let mut row_of = BTreeMap::new();
+            if segment.facts().tier == Tier::Raw {
+                row_of.extend(rows.times.iter().copied().zip(0u16..));
+            }
             let mut columns = Vec::with_capacity(entries.len());
             for entry in entries {
                 if segment.facts().tier != Tier::Raw {
