@@ -12,12 +12,13 @@ use std::{collections::VecDeque, rc::Rc, sync::Arc};
 use super::{
     StoreError,
     asked::Asked,
+    codec::ROWS_MAX,
     heads::Chunk,
     index::Index,
+    kept_rows::KeptRows,
     points::Points,
     rollup::{Rollup, interval_of},
-    rows::Rows,
-    segment::{Entry, Place, SegmentFacts},
+    segment::{Entry, SegmentFacts},
     segment_read::{Column, Segment},
     shared::Shared,
     sources::open,
@@ -25,9 +26,9 @@ use super::{
 };
 use crate::{logging::chain, series::SeriesId};
 
-/// Segments that are kept open, and groups of rows that are kept, at once.
+/// Segments that are kept open, and rows that are kept, at once.
 const OPEN_MOST: usize = 64;
-const ROWS_MOST: usize = 16;
+const ROWS_KEPT: usize = 16 * ROWS_MAX;
 
 /// Where some of the samples stand.
 struct Source<'a> {
@@ -62,7 +63,7 @@ pub(super) struct Merge<'a> {
     waiting: Vec<Waiting>,
     segments: &'a [Arc<SegmentFacts>],
     opened: VecDeque<(usize, Rc<Segment>)>,
-    rows: VecDeque<(usize, Place, Rc<Rows>)>,
+    rows: KeptRows,
     found: Found,
 }
 
@@ -109,7 +110,7 @@ impl<'a> Merge<'a> {
             asked.iter().enumerate().map(|(number, asked)| (asked.id, number)).collect();
         by_series.sort_unstable();
         let waiting = asked.iter().map(|_| Waiting::default()).collect();
-        let (opened, rows, found) = (VecDeque::new(), VecDeque::new(), Found::default());
+        let (opened, rows, found) = (VecDeque::new(), KeptRows::new(ROWS_KEPT), Found::default());
         Self { shared, asked, by_series, waiting, segments, opened, rows, found }
     }
 
@@ -225,7 +226,7 @@ impl<'a> Merge<'a> {
     ) -> Result<(), StoreError> {
         let tier = self.segments[segment].tier;
         let Some(opened) = self.segment(segment)? else { return Ok(()) };
-        let rows = self.rows(segment, &opened, entry)?;
+        let rows = self.rows.of(&opened, entry)?;
         let (asked, waiting) = (&mut self.asked[number], &mut self.waiting[number]);
         let direct = is_alone && waiting.is_empty();
         if tier == Tier::Raw {
@@ -284,24 +285,6 @@ impl<'a> Merge<'a> {
         }
         self.opened.push_back((number, segment.clone()));
         Ok(Some(segment))
-    }
-
-    fn rows(
-        &mut self,
-        number: usize,
-        segment: &Segment,
-        entry: &Entry,
-    ) -> Result<Rc<Rows>, StoreError> {
-        let is_it = |of: usize, place: Place| of == number && place == entry.times;
-        if let Some((.., rows)) = self.rows.iter().rev().find(|(of, at, _)| is_it(*of, *at)) {
-            return Ok(rows.clone());
-        }
-        let rows = Rc::new(segment.rows(entry)?);
-        if self.rows.len() == ROWS_MOST {
-            self.rows.pop_front();
-        }
-        self.rows.push_back((number, entry.times, rows.clone()));
-        Ok(rows)
     }
 
     fn left_out(&mut self, error: &StoreError) {

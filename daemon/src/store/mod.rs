@@ -64,6 +64,7 @@ mod index;
 mod index_page;
 mod intake;
 mod keeper;
+mod kept_rows;
 mod lanes;
 mod latest;
 mod log;

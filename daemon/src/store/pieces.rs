@@ -15,10 +15,11 @@ use super::{
     StoreError,
     codec::{Effort, ROWS_MAX},
     index::of_series,
+    kept_rows::KeptRows,
     rollup::{Rollup, fold, interval_of},
     rollup_codec::Fields,
     rows::Rows,
-    segment::{Entry, GroupColumn, Place, SegmentFacts, SegmentWriter},
+    segment::{Entry, GroupColumn, SegmentFacts, SegmentWriter},
     segment_read::Segment,
     shared::Shared,
     table::{StreamEnd, Table},
@@ -41,14 +42,7 @@ pub(super) struct Sources {
     tables: Vec<Table>,
     tier: Tier,
     catalog: Arc<Catalog>,
-    kept: RefCell<Kept>,
-}
-
-/// Rows that were read, by the number of their segment and their place in it.
-#[derive(Default)]
-struct Kept {
-    rows: HashMap<(usize, Place), Rc<Rows>>,
-    count: usize,
+    kept: RefCell<KeptRows>,
 }
 
 /// The columns of one segment that share their times, by series.
@@ -74,7 +68,7 @@ impl Sources {
             segments.push(segment);
         }
         let tier = facts.first().map_or(Tier::Raw, |facts| facts.tier);
-        let (catalog, kept) = (shared.catalog.clone(), RefCell::default());
+        let (catalog, kept) = (shared.catalog.clone(), RefCell::new(KeptRows::new(ROWS_KEPT)));
         Ok(Self { segments, tables, tier, catalog, kept })
     }
 
@@ -118,19 +112,9 @@ impl Sources {
 
     /// The rows of a piece.
     pub(super) fn rows(&self, piece: &Piece) -> Result<Rc<Rows>, Broken> {
-        let Kept { rows: kept, count } = &mut *self.kept.borrow_mut();
-        let (segment, entry) = (&self.segments[piece.source], &piece.entries[0]);
-        let place = (piece.source, entry.times);
-        if let Some(rows) = kept.get(&place) {
-            return Ok(rows.clone());
-        }
-        let rows = segment.rows(entry).map_err(|error| (segment.facts().id, error))?;
-        *count += rows.times.len();
-        if *count > ROWS_KEPT {
-            kept.clear();
-            *count = rows.times.len();
-        }
-        Ok(kept.entry(place).or_insert(Rc::new(rows)).clone())
+        let segment = &self.segments[piece.source];
+        let rows = self.kept.borrow_mut().of(segment, &piece.entries[0]);
+        rows.map_err(|error| (segment.facts().id, error))
     }
 
     /// Adds the samples of one series to what is written, in these rows.
